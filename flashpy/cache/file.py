@@ -1,0 +1,67 @@
+"""The file cache: the bytes of small files, the open descriptors of larger ones (Flash, section 5.4)."""
+
+from typing import TYPE_CHECKING
+
+from flashpy.buffers import Descriptor, Slice
+from flashpy.cache.clock import Clock
+from flashpy.job.kinds import Identity
+
+if TYPE_CHECKING:
+    from flashpy.cache.header import Representation
+
+
+class Content:
+    """One version of a file's content: in memory, or behind an open descriptor."""
+
+    __slots__ = ("cost", "data", "identity", "used", "users")
+
+    def __init__(self, identity: Identity, data: bytes | Descriptor) -> None:
+        self.identity = identity
+        self.data: bytes | Slice
+        if isinstance(data, Descriptor):
+            self.data, self.cost = Slice(data, 0, identity.size), 0
+        else:
+            self.data, self.cost = data, len(data) + 200
+        self.used = False
+        self.users: list[Representation] = []
+
+
+class FileCache:
+    """Contents by identity, with a budget of bytes for those in memory and one of descriptors for the others."""
+
+    __slots__ = ("_bodies", "_descriptors")
+
+    def __init__(self, entries: int, size: int, descriptors: int) -> None:
+        self._bodies: Clock[Identity, Content] = Clock(entries, size, _let_go)
+        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, _let_go)
+
+    def __len__(self) -> int:
+        return len(self._bodies) + len(self._descriptors)
+
+    def get(self, identity: Identity) -> Content | None:
+        """The content of this version, if it is kept."""
+        return self._bodies.get(identity) or self._descriptors.get(identity)
+
+    def put(self, content: Content) -> None:
+        """Keep a content if the budgets allow."""
+        cache = self._descriptors if isinstance(content.data, Slice) else self._bodies
+        cache.put(content.identity, content)
+
+    def drop(self, identity: Identity) -> None:
+        """Forget a version that has been replaced, so that a deleted file's space is given back."""
+        self._bodies.drop(identity)
+        self._descriptors.drop(identity)
+
+    def snapshot(self) -> dict[str, int]:
+        """How full the cache is."""
+        return {
+            "bodies": len(self._bodies),
+            "bytes": self._bodies.cost,
+            "descriptors": len(self._descriptors),
+        }
+
+
+def _let_go(content: Content) -> None:
+    for user in content.users:
+        user.let_go_content()
+    content.users.clear()

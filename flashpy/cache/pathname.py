@@ -1,0 +1,59 @@
+"""The pathname translation cache: from decoded paths to what a helper found there (Flash, section 5.2)."""
+
+from flashpy.cache.clock import Clock
+from flashpy.cache.header import Representation
+from flashpy.job.kinds import Result, Translate
+
+
+class Translation:
+    """What a path led to, and until when that is believed (monotonic seconds).
+
+    ``job`` asks again; ``coding`` is set where this is the stored variant of another path's file. ``revalidating`` is
+    set while a helper looks again and the old answer goes on serving.
+    """
+
+    __slots__ = (
+        "coding",
+        "cost",
+        "fresh_until",
+        "job",
+        "name",
+        "outcome",
+        "representation",
+        "revalidating",
+        "suffixes",
+        "used",
+    )
+
+    def __init__(self, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
+        self.job = job
+        self.coding = coding
+        self.outcome = result.outcome
+        self.name = result.name
+        self.suffixes = result.suffixes
+        self.fresh_until = fresh_until
+        self.representation: Representation | None = None
+        self.revalidating = False
+        self.cost = 500 + len(job.path)
+        self.used = False
+
+    def take(self, representation: Representation) -> None:
+        """Lead to this representation from now on."""
+        if self.representation is not representation:
+            _let_go(self)
+            self.representation = representation
+            representation.users.append(self)
+
+
+PathnameCache = Clock[bytes, Translation]
+
+
+def pathname_cache(entries: int, size: int) -> PathnameCache:
+    """An empty pathname cache with these budgets."""
+    return Clock(entries, size, _let_go)
+
+
+def _let_go(translation: Translation) -> None:
+    if translation.representation is not None:
+        translation.representation.users.remove(translation)
+        translation.representation = None

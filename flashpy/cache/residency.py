@@ -1,0 +1,156 @@
+"""The residency test: whether a window of a file is in memory, so that sending it cannot wait for the disk.
+
+Flash asked mincore(2). Today's means, each with its gap:
+
+- ``preadv2(RWF_NOWAIT)`` of one byte says for one page whether it can be read at once. It works for every user, but
+  not on overlayfs and tmpfs (ENOTSUP).
+- ``cachestat(2)`` counts the pages of a whole window, but counts those that are still being read, answers 0 always on
+  overlayfs, and EPERM for a file that the process neither owns nor may write.
+
+So the means are chosen per device, by trying them on a page that a helper has just read. With RWF_NOWAIT, windows are
+probed at their start, at each 64 KiB and at their end, after cachestat has seen the whole, where it can. Without it,
+a window counts as resident for a while after a helper has loaded it: cachestat alone would promise too much.
+"""
+
+import ctypes
+import errno
+import os
+from enum import Enum, auto
+
+from flashpy.buffers import Descriptor
+
+_SYS_CACHESTAT = 451
+PAGE = 4096
+WINDOW = 512 * 1024
+"""Files are sent, tested and loaded in windows of this size, which lie on a grid from the file's beginning."""
+PROBE_STEP = 64 * 1024
+"""Between two probes: the largest read-ahead that arrives as one piece is about this."""
+
+
+class Means(Enum):
+    """What tells residency on a device."""
+
+    PROBES_AND_CACHESTAT = auto()
+    PROBES = auto()
+    MEMORY = auto()  # our own, of what helpers have loaded
+
+
+class _Range(ctypes.Structure):
+    _fields_ = (("off", ctypes.c_uint64), ("len", ctypes.c_uint64))
+
+
+class _Cachestat(ctypes.Structure):
+    _fields_ = (
+        ("nr_cache", ctypes.c_uint64),
+        ("nr_dirty", ctypes.c_uint64),
+        ("nr_writeback", ctypes.c_uint64),
+        ("nr_evicted", ctypes.c_uint64),
+        ("nr_recently_evicted", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_range, _stat = _Range(), _Cachestat()
+_range_pointer, _stat_pointer = ctypes.byref(_range), ctypes.byref(_stat)
+_byte = bytearray(1)
+
+
+def cached_pages(fd: int, offset: int, length: int) -> int:
+    """The number of pages of a range that are in the page cache, by cachestat(2).
+
+    Raises:
+        OSError: the kernel has no cachestat (ENOSYS), or refuses it for this file (EPERM).
+    """
+    _range.off, _range.len = offset, length
+    if _libc.syscall(_SYS_CACHESTAT, fd, _range_pointer, _stat_pointer, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(_stat.nr_cache)
+
+
+def readable_now(fd: int, offset: int) -> bool:
+    """Whether the byte at ``offset`` (or the end of the file there) can be read without waiting.
+
+    Raises:
+        OSError: the file system does not know RWF_NOWAIT (EOPNOTSUPP).
+    """
+    try:
+        os.preadv(fd, [_byte], offset, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def window_of(offset: int, length: int) -> int:
+    """How much of ``length`` bytes from ``offset`` lies in the window of ``offset``."""
+    return min(length, WINDOW - offset % WINDOW)
+
+
+class Residency:
+    """The test with the means of each device, learned from what helpers have just loaded.
+
+    ``remembered`` is for how many seconds a loaded window counts as resident where nothing else tells.
+    """
+
+    __slots__ = ("_means", "_remembered")
+
+    def __init__(self, remembered: float) -> None:
+        self._means: dict[int, Means] = {}
+        self._remembered = remembered
+
+    def means(self) -> dict[int, str]:
+        """The means in use, by device number."""
+        return {device: means.name.lower() for device, means in self._means.items()}
+
+    def resident(self, file: Descriptor, offset: int, length: int, now: float) -> bool:
+        """Whether the window can be sent without waiting for a disk.
+
+        On a device whose means are not known yet the answer is no: the load that follows lets them be found.
+        """
+        means = self._means.get(file.device)
+        if means is None:
+            return False
+        if means is Means.MEMORY:
+            first, end, until = (file.loaded or {}).get(offset // WINDOW, (0, 0, 0.0))
+            return first <= offset and offset + length <= end and now < until
+        if means is Means.PROBES_AND_CACHESTAT and not self._all_cached(file.fd, offset, length):
+            return False
+        last = offset + length - 1
+        try:
+            return readable_now(file.fd, last) and all(
+                readable_now(file.fd, position) for position in range(offset, last, PROBE_STEP)
+            )
+        except OSError:
+            return False  # a helper will find out what is wrong
+
+    def loaded(self, file: Descriptor, offset: int, length: int, now: float) -> None:
+        """A helper has just read this window: learn the device's means from it, or remember it."""
+        means = self._means.get(file.device)
+        if means is None:
+            means = self._choose(file.fd, offset)
+            if means is None:
+                return
+            self._means[file.device] = means
+        if means is Means.MEMORY:
+            if file.loaded is None:
+                file.loaded = {}
+            file.loaded[offset // WINDOW] = (offset, offset + length, now + self._remembered)
+
+    def _all_cached(self, fd: int, offset: int, length: int) -> bool:
+        first, last = offset // PAGE, (offset + length - 1) // PAGE
+        try:
+            return cached_pages(fd, offset, length) > last - first
+        except OSError:
+            return True  # EPERM: it is not our file; the probes have the word
+
+    def _choose(self, fd: int, offset: int) -> Means | None:
+        try:
+            if not readable_now(fd, offset):
+                return None  # evicted already: no ground for a judgement
+        except OSError as error:
+            unknown = error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+            return Means.MEMORY if unknown else None
+        try:
+            return Means.PROBES_AND_CACHESTAT if cached_pages(fd, offset, 1) else Means.PROBES
+        except OSError as error:
+            return Means.PROBES_AND_CACHESTAT if error.errno == errno.EPERM else Means.PROBES

@@ -1,0 +1,240 @@
+"""The command line: ``flashpy [DIR]`` and ``flashpy check``.
+
+Acts on the whole process (signals, the limit on open files, the garbage collector, logging) are done here and nowhere
+else, so that an embedded server does none of them.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from flashpy import __version__
+from flashpy.config import Config, load
+from flashpy.errors import ConfigError, StartError
+from flashpy.server import Server, new_event_loop
+
+EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+RESERVED_DESCRIPTORS = 128
+"""For sockets and pipes of our own, logs, and descriptors on their way from helpers."""
+
+
+def _header(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    headers = {}
+    for value in values:
+        name, colon, text = value.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter(f"{value!r} is not of the form NAME:VALUE.")
+        headers[name.strip()] = text.strip()
+    return headers or None
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FLASHPY", "max_content_width": 100},
+    epilog="`flashpy check -c FILE` checks a configuration file. Each option can be given in the environment too, as "
+    "FLASHPY_OPTION. Precedence: option, environment, file, default.",
+)
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=str), envvar="FLASHPY_DIR")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar=["FLASHPY_PORT", "PORT"],
+    help="Port to listen on; 0 takes a free one.  [default: 8000]",
+)
+@click.option(
+    "-b",
+    "--bind",
+    multiple=True,
+    metavar="ADDRESS",
+    help="host:port, [ipv6]:port, unix:PATH or fd://N instead of --host and --port; repeatable.",
+)
+@click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option(
+    "--index", multiple=True, metavar="NAME", help="Index file of directories; repeatable.  [default: index.html]"
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    callback=_header,
+    help="Field added to each answer; repeatable.",
+)
+@click.option(
+    "--access-log/--no-access-log", default=None, help="Write the access log to standard output.  [default: no]"
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.  [default: info]"
+)
+@click.option(
+    "--timeout-graceful-shutdown",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long requests under way may take at shutdown.  [default: 30]",
+)
+@click.version_option(__version__, prog_name="flashpy")
+def serve(
+    directory: str | None,
+    host: str | None,
+    port: int | None,
+    bind: tuple[str, ...],
+    file: Path | None,
+    index: tuple[str, ...],
+    headers: dict[str, str] | None,
+    access_log: bool | None,
+    log_level: str | None,
+    timeout_graceful_shutdown: float | None,
+) -> None:
+    """Serve the files of a directory (by default the current one) over HTTP."""
+    given: dict[str, dict[str, Any]] = {
+        "server": {"bind": _addresses(host, port, bind, file), "timeout_graceful_shutdown": timeout_graceful_shutdown},
+        "site": {"root": directory, "index": list(index) or None, "headers": headers},
+        "log": {"access": access_log, "level": log_level},
+    }
+    config = load(file, {name: _given(values) for name, values in given.items()})
+    sys.exit(_serve(config))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-c", "--config", "file", type=click.Path(path_type=Path), required=True, help="Configuration file (TOML)."
+)
+def check(file: Path) -> None:
+    """Check a configuration file and say what is wrong with it."""
+    config = load(file)
+    if not Path(config.site.root).is_dir():
+        raise ConfigError(f"{file}: site.root: there is no directory {config.site.root}.")
+    click.echo(f"{file}: good.")
+
+
+COMMANDS = {"check": check}
+"""First words that are commands; any other is a directory (one called "check" is served as ./check)."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = COMMANDS.get(words[0]) if words else None
+    try:
+        if command is not None:
+            command.main(words[1:], prog_name=f"flashpy {words[0]}", standalone_mode=False)
+        else:
+            serve.main(words, prog_name="flashpy", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(f"flashpy: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    except StartError as error:
+        click.echo(f"flashpy: {error}", err=True)
+        sys.exit(EXIT_NOT_STARTED)
+    except click.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(EXIT_CLEAN)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _addresses(host: str | None, port: int | None, bind: tuple[str, ...], file: Path | None) -> list[str] | None:
+    """--bind, or --host and --port; None where nothing was given and the file has the word."""
+    if bind:
+        if host is not None:
+            raise click.UsageError("Give either --bind or --host and --port.")
+        return list(bind)
+    if host is None and port is None:
+        return None
+    if host is None or port is None:
+        known_host, known_port = _first_address(file)
+        host = known_host if host is None else host
+        port = known_port if port is None else port
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+
+
+def _first_address(file: Path | None) -> tuple[str, int]:
+    """The host and port of the file's first address, for the half that the options do not give."""
+    host, _, port = load(file).server.bind[0].rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
+
+
+def _serve(config: Config) -> int:
+    logging.basicConfig(
+        level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
+    _raise_descriptor_limit(config)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    loop = asyncio.get_running_loop()
+    server = Server(config)
+    interrupted = asyncio.Event()
+
+    def interrupt() -> None:
+        if interrupted.is_set():
+            os._exit(EXIT_INTERRUPTED)  # the second one: at once
+        interrupted.set()
+
+    await server.start()
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, interrupted.set)
+    _banner(server)
+    gc.collect()
+    gc.freeze()  # what lives now lives for long: no collection needs to look at it
+    gc.set_threshold(50_000, 20, 100)
+    await interrupted.wait()
+    if sys.stderr.isatty():
+        click.echo("\nEnding; a second Ctrl-C ends at once.", err=True)
+    await server.stop()
+    return EXIT_CLEAN
+
+
+def _raise_descriptor_limit(config: Config) -> None:
+    """Raise the soft limit on open files to what is needed, and let the table grow now (it waits for RCU later)."""
+    needed = config.limits.connections + config.cache.descriptors + config.helpers.max + RESERVED_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < needed:
+        logging.getLogger("flashpy").warning(
+            "The hard limit on open files is %d, but %d may be needed; raise it (ulimit -n), or lower "
+            "limits.connections or cache.descriptors.",
+            hard,
+            needed,
+        )
+    os.close(os.dup2(0, limit - 1, inheritable=False))
+
+
+def _banner(server: Server) -> None:
+    """What is served, where, by how many: a picture on a terminal, a line otherwise."""
+    root = os.path.abspath(server.config.site.root)
+    helpers = server.config.helpers
+    where = "  ".join(server.urls)
+    if sys.stderr.isatty():
+        bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+        click.echo(
+            f"\n  {bold}flashpy {__version__}{end}  serves {bold}{root}{end}\n"
+            f"\n  at          {bold}{where}{end}"
+            f"\n  helpers     {helpers.min} to {helpers.max} processes"
+            f"\n  access log  {'on' if server.config.log.access else 'off (--access-log)'}"
+            f"\n\n  {dim}Ctrl-C ends it.{end}\n",
+            err=True,
+        )
+    else:
+        logging.getLogger("flashpy").info(
+            "Serving %s at %s with %d to %d helpers.", root, where, helpers.min, helpers.max
+        )

@@ -1,0 +1,95 @@
+"""The access log's writer: lines are handed over in the request path, formatted and written in batches off it."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+import aiofiles
+import aiofiles.threadpool.binary
+
+from flashpy.errors import StartError
+from flashpy.log import Record, combined
+
+_log = logging.getLogger("flashpy.access")
+
+PAUSE = 0.1
+"""Seconds in which records gather for a batch."""
+BATCH = 500
+"""Records formatted in one go, so that a batch does not hold the loop for long."""
+MOST = 100_000
+"""Records that may wait; when a disk is too slow for more, they are dropped and counted."""
+
+
+class AccessLog:
+    """Writes records to a file, or to standard output for ``-``."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._records: deque[Record] = deque()
+        self._dropped = 0
+        self._wake = asyncio.Event()
+        self._file: aiofiles.threadpool.binary.AsyncBufferedIOBase | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Open the file for appending.
+
+        Raises:
+            StartError: it cannot be opened.
+        """
+        if self._path != "-":
+            try:
+                self._file = await aiofiles.open(self._path, "ab")
+            except OSError as error:
+                raise StartError(f"The access log {self._path} cannot be opened: {error.strerror}.") from None
+        self._task = asyncio.create_task(self._write_all())
+
+    def add(self, record: Record) -> None:
+        """Hand over a record; never waits."""
+        if len(self._records) >= MOST:
+            self._dropped += 1
+            return
+        self._records.append(record)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Write what was handed over, and close."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                await self._file.close()
+
+    async def _write_all(self) -> None:
+        while True:
+            await self._wake.wait()
+            if not self._closing:
+                await asyncio.sleep(PAUSE)
+            self._wake.clear()
+            while self._records:
+                count = min(BATCH, len(self._records))
+                await self._write(b"".join(combined(self._records.popleft()) for _ in range(count)), count)
+            if self._dropped:
+                _log.warning(
+                    "%d lines of the access log were dropped: it cannot be written fast enough.", self._dropped
+                )
+                self._dropped = 0
+            if self._closing:
+                return
+
+    async def _write(self, lines: bytes, count: int) -> None:
+        try:
+            if self._file is None:
+                await aiofiles.stdout_bytes.write(lines)
+                await aiofiles.stdout_bytes.flush()
+            else:
+                await self._file.write(lines)
+                await self._file.flush()
+        except (OSError, ValueError) as error:
+            self._dropped += count
+            _log.error("The access log cannot be written: %s", error)

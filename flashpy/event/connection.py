@@ -1,0 +1,387 @@
+"""One connection: it feeds bytes to its wire, takes requests to the site, and answers to its output.
+
+All that happens to a connection goes through it: each layer is called from here and returns here, nobody calls
+sideways. Its callbacks are the barrier for exceptions: one that escaped a reader callback would repeat without end.
+"""
+
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+from flashpy.buffers import Slice
+from flashpy.event.deadlines import State
+from flashpy.event.output import Output, Progress
+from flashpy.event.service import Service
+from flashpy.http.http1 import Http1
+from flashpy.http.request import Request, faulty
+from flashpy.http.response import Response
+from flashpy.http.wire import Wire
+from flashpy.job.kinds import Load, Outcome, Result
+from flashpy.log import Record
+from flashpy.metrics import STALL_BOUNDS
+
+_log = logging.getLogger("flashpy.connection")
+_monotonic = time.monotonic
+
+RECEIVE = 16 * 1024
+"""Bytes taken from the socket at once."""
+STALL = STALL_BOUNDS[0]
+
+
+class Connection:
+    """A client's connection, from accept to close."""
+
+    __slots__ = (
+        "_answered",
+        "_began",
+        "_ended",
+        "_fd",
+        "_head_began",
+        "_output",
+        "_rate_mark",
+        "_reading",
+        "_service",
+        "_sock",
+        "_touched",
+        "_wanted",
+        "_wire",
+        "_writing",
+        "client",
+        "state",
+    )
+
+    def __init__(self, service: Service, sock: socket.socket, client: str) -> None:
+        now = service.now.monotonic
+        self._service = service
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._wire: Wire = Http1(service.http1)
+        self._output = Output(sock, service.residency, service.now, service.metrics)
+        self._answered: deque[tuple[Request, Response]] = deque()  # in the output, not yet sent whole
+        self._began: deque[float] | None = deque() if service.log else None  # when the requests arrived
+        self._wanted: Slice | None = None  # the window that a helper is loading for us
+        self._ended = False  # the client sends no more
+        self._writing = False  # registered for writing
+        self._touched = now
+        self._head_began = now
+        self._rate_mark = (now, 0)
+        self.client = client
+        self.state = State.CLOSED
+        service.deadlines.enter(self, State.HEAD, now)
+        self._reading = True
+        service.loop.add_reader(self._fd, self._readable)
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.client} {self.state.name} {self._wire!r}>"
+
+    # Callbacks of the loop, of jobs and of the sweep
+
+    def _readable(self) -> None:
+        service = self._service
+        service.now.monotonic = _monotonic()
+        try:
+            data = self._sock.recv(RECEIVE)
+            if data:
+                self._receive(data)
+            else:
+                self._end_of_input()
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+        except Exception:
+            self._fail()
+        late = _monotonic() - service.iteration()
+        if late > STALL:
+            service.metrics.stalls.note(service.iteration(), late, "receiving")
+
+    def _writable(self) -> None:
+        service = self._service
+        service.now.monotonic = _monotonic()
+        self._guarded_flush()
+        late = _monotonic() - service.iteration()
+        if late > STALL:
+            service.metrics.stalls.note(service.iteration(), late, "sending")
+
+    def _resume(self, request: Request, result: Result) -> None:
+        """A job that a request waited for is done."""
+        if self.state is State.CLOSED:
+            return
+        try:
+            self._answer(request, result)
+            self._flush()
+        except OSError:
+            self.close()
+        except Exception:
+            self._fail()
+
+    def _loaded(self, result: Result) -> None:
+        """The window that the output waited for has been loaded, or cannot be."""
+        window, self._wanted = self._wanted, None
+        if self.state is State.CLOSED or window is None:
+            return
+        if result.outcome is not Outcome.LOADED:
+            self.close()  # its head may have gone: there is no other way to say that the body will not come
+            return
+        self._output.loaded(window)
+        self._guarded_flush()
+
+    def due(self, now: float) -> float:
+        """Until when this state may last (see deadlines.Timed)."""
+        limits = self._service.limits
+        if self.state is State.IDLE:
+            return self._touched + limits.timeout_keep_alive
+        if self.state is not State.SENDING or self._touched + limits.timeout_send <= now:
+            return 0.0
+        since, sent = self._rate_mark
+        if now - since >= limits.timeout_send:
+            if self._output.sent - sent < limits.min_send_rate * (now - since):
+                return 0.0
+            self._rate_mark = (now, self._output.sent)
+        return self._touched + limits.timeout_send
+
+    def expire(self) -> None:
+        """Too late: close, and say so to a client that was in the middle of a request (RFC 9110, 15.5.9)."""
+        if self.state is not State.HEAD or not self._wire.partial or self._output:
+            self.close()
+            return
+        response = self._service.site.answer(faulty(408))
+        assert isinstance(response, Response)
+        self._output.add((response.head.http1 + self._service.http1.tails.close, *response.body))
+        self._service.deadlines.enter(self, State.SENDING, self._service.now.monotonic)
+        if self._output.push() is Progress.SENT:
+            self._linger()
+        else:
+            self.close()
+
+    def drain(self) -> None:
+        """Answer what is under way and close. An idle connection is closed, unless a request has just come."""
+        self._wire.shut()
+        if self.state in (State.IDLE, State.HEAD):
+            self._readable()
+        if self.state in (State.IDLE, State.HEAD):
+            self.close()
+
+    # Receiving
+
+    def _receive(self, data: bytes) -> None:
+        if self.state is State.LINGERING:
+            return
+        self._touched = now = self._service.now.monotonic
+        wire = self._wire
+        requests = wire.receive(data)
+        while True:
+            self._service.metrics.requests += len(requests)
+            if self._began is not None:
+                self._began.extend([now] * len(requests))
+            for request in requests:
+                self._answer(request)
+            self._flush()
+            if not wire.held or self.state is State.CLOSED:
+                return
+            if wire.unanswered or self._output:
+                self._pause_reading()
+                return
+            requests = wire.receive(b"")
+
+    def _end_of_input(self) -> None:
+        """The client has closed its side. It may still be waiting for answers."""
+        self._ended = True
+        self._pause_reading()
+        if self.state is State.LINGERING or not (self._wire.unanswered or self._output):
+            self.close()
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._service.loop.remove_reader(self._fd)
+
+    # Answering
+
+    def _answer(self, request: Request, result: Result | None = None) -> None:
+        service = self._service
+        outcome = service.site.answer(request, result)
+        if isinstance(outcome, Response):
+            self._wire.respond(request, outcome)
+        else:
+            service.runner.run(outcome, partial(self._resume, request))
+
+    def _guarded_flush(self) -> None:
+        try:
+            self._flush()
+        except OSError:
+            self.close()
+        except Exception:
+            self._fail()
+
+    def _flush(self) -> None:
+        """Send what can be sent now, and be in the state that follows from what is left."""
+        output, wire = self._output, self._wire
+        if self._wanted is not None or self.state is State.CLOSED:
+            return
+        before = output.sent
+        while True:
+            if output:
+                progress = output.push()
+                if progress is not Progress.SENT:
+                    self._stopped(progress, output.sent > before)
+                    return
+            if self._answered:
+                self._sent(self._answered)
+            sendable = wire.pull()
+            if sendable is None:
+                break
+            output.add(sendable.pieces)
+            self._answered.extend(sendable.answered)
+        self._all_sent()
+
+    def _stopped(self, progress: Progress, moved: bool) -> None:
+        """Something is left to send: wait for the socket, or for a helper."""
+        service = self._service
+        now = service.now.monotonic
+        if moved:
+            self._touched = now
+        if progress is Progress.BROKEN:
+            _log.warning("A file became shorter while it was sent to %s; the connection is closed.", self.client)
+            self.close()
+            return
+        if progress is Progress.ABSENT:
+            self._set_writing(False)
+            self._enter(State.WORKING)
+            self._wanted = window = self._output.wanted
+            service.metrics.loads += 1
+            service.runner.run(Load(*window), self._loaded)
+            return
+        self._set_writing(True)
+        if self.state is not State.SENDING:
+            self._touched = now
+            self._rate_mark = (now, self._output.sent)
+            self._enter(State.SENDING)
+
+    def _all_sent(self) -> None:
+        wire = self._wire
+        self._set_writing(False)
+        if wire.closing:
+            if wire.unread and not self._ended:
+                self._linger()
+            else:
+                self.close()
+            return
+        if wire.unanswered:
+            self._enter(State.WORKING)
+            return
+        if self._ended or (self._service.draining and not wire.held):
+            self.close()
+            return
+        if wire.partial and not wire.held:
+            if self.state is not State.HEAD:
+                self._head_began = self._service.now.monotonic
+                self._enter(State.HEAD)
+        elif self.state is not State.IDLE:
+            self._enter(State.IDLE)
+        if not self._reading:
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        """Read again, beginning with what had been received before."""
+        self._reading = True
+        self._service.loop.add_reader(self._fd, self._readable)
+        if self._wire.held:
+            self._service.loop.call_soon(self._take_held)
+
+    def _take_held(self) -> None:
+        if self.state is not State.CLOSED:
+            try:
+                self._receive(b"")
+            except OSError:
+                self.close()
+            except Exception:
+                self._fail()
+
+    def _sent(self, answered: deque[tuple[Request, Response]]) -> None:
+        """Answers have left whole."""
+        began = self._began
+        if began is None:
+            answered.clear()
+            return
+        while answered:
+            request, response = answered.popleft()
+            self._record(request, response, response.length, began.popleft())
+
+    def _record(self, request: Request, response: Response, sent: int, began: float) -> None:
+        service = self._service
+        assert service.log is not None
+        fields = request.fields
+        service.log.add(
+            Record(
+                self.client,
+                service.now.wall,
+                request.method,
+                request.target,
+                request.minor,
+                response.head.status,
+                sent,
+                fields.get(b"referer", b""),
+                fields.get(b"user-agent", b""),
+                _monotonic() - began,
+            )
+        )
+
+    def _set_writing(self, wanted: bool) -> None:
+        if wanted is not self._writing:
+            self._writing = wanted
+            if wanted:
+                self._service.loop.add_writer(self._fd, self._writable)
+            else:
+                self._service.loop.remove_writer(self._fd)
+
+    def _enter(self, state: State) -> None:
+        if self.state is not state:
+            self._service.deadlines.enter(self, state, self._service.now.monotonic)
+
+    # Ending
+
+    def _linger(self) -> None:
+        """Say that no more will come, and read until the client has closed too (RFC 9112, 9.6)."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self._enter(State.LINGERING)
+
+    def _fail(self) -> None:
+        """The barrier: log the exception, answer 500 if nothing of an answer has been sent, close."""
+        self._service.metrics.faults += 1
+        _log.exception("An exception reached %r.", self)
+        if not self._output.sent and not self._output:
+            response = self._service.site.failure(faulty(500))
+            head = response.head.http1 + self._service.http1.tails.close
+            try:
+                self._sock.send(head + b"".join(piece for piece in response.body if isinstance(piece, bytes)))
+            except OSError:
+                pass
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; the only place where its socket is closed (readers first, or the loop would abort)."""
+        if self.state is State.CLOSED:
+            return
+        service = self._service
+        self._pause_reading()
+        self._set_writing(False)
+        service.deadlines.enter(self, State.CLOSED, 0.0)
+        self._sock.close()
+        if self._began is not None:
+            self._record_unfinished(self._answered, self._began)
+        service.gone(self)
+
+    def _record_unfinished(self, answered: Sequence[tuple[Request, Response]], began: deque[float]) -> None:
+        """Log the answers that were cut off, with what was sent of their bodies as far as it is known."""
+        unsent = self._output.unsent
+        for request, response in answered:
+            if began:
+                self._record(request, response, max(0, response.length - unsent), began.popleft())

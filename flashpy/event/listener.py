@@ -1,0 +1,214 @@
+"""Listening sockets: making them from addresses, and accepting."""
+
+import errno
+import logging
+import os
+import re
+import socket
+import stat
+import time
+
+from flashpy.errors import StartError
+from flashpy.event.connection import Connection
+from flashpy.event.service import Service
+
+_log = logging.getLogger("flashpy.listener")
+
+BATCH = 64
+"""Connections accepted before others have their turn."""
+PAUSE = 0.1
+"""Seconds without accepting when descriptors have run out."""
+
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+
+def bind(address: str, backlog: int) -> list[socket.socket]:
+    """Listening sockets for ``host:port``, ``[ipv6]:port``, ``unix:PATH`` or ``fd://N``; a name may give several.
+
+    Raises:
+        StartError: the address is not understood, is in use, or may not be bound.
+    """
+    if address.startswith("unix:"):
+        return [_bind_unix(address[5:], backlog)]
+    if address.startswith("fd://"):
+        return [_take_over(address[5:], backlog)]
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^:\[\]]*)):(\d{1,5})", address)
+    if not match or int(match[3]) > 65535:
+        raise StartError(f"{address!r} is no address; write host:port, [ipv6]:port, unix:PATH or fd://N.")
+    host, port = match[1] or match[2] or "0.0.0.0", int(match[3])
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise StartError(f"The host {host!r} is not known: {error.strerror}.") from None
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, place in dict.fromkeys(found):
+        try:
+            sockets.append(_bind_tcp(family, kind, protocol, place, backlog))
+        except OSError as error:
+            if sockets and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # "localhost" where IPv6 is off
+            for sock in sockets:
+                sock.close()
+            raise StartError(_why_not(host, port, error)) from None
+    return sockets
+
+
+def _bind_tcp(family: int, kind: int, protocol: int, place: object, backlog: int) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # on Linux, accepted sockets inherit it
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(place)  # type: ignore[arg-type]
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use already; stop what uses it, or choose another with --port."
+    if error.errno == errno.EACCES:
+        return f"Port {port} may not be used by this user (below 1024 it takes root); choose another with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"This machine has no address {host}; choose another with --host."
+    return f"{host}:{port} cannot be bound: {error.strerror}."
+
+
+def _bind_unix(path: str, backlog: int) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        sock.bind(path)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        why = "it is in use already" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise StartError(f"The socket {path} cannot be bound: {why}.") from None
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens to any more; anything else stays."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path, follow_symlinks=False).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def _take_over(number: str, backlog: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=int(number))
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            sock.listen(backlog)
+        sock.setblocking(False)
+    except (OSError, ValueError):
+        raise StartError(f"fd://{number} is no listening socket.") from None
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """Where a listening socket is reached."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name if isinstance(name, str) else os.fsdecode(name)}"
+    host, port = name[0], name[1]
+    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+class Listener:
+    """Accepts connections on one socket."""
+
+    def __init__(self, service: Service, sock: socket.socket) -> None:
+        self._service = service
+        self.sock = sock
+        self._accepting = False
+        self._unlink = sock.getsockname() if sock.family == socket.AF_UNIX else None
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._accepting = True
+        self._service.loop.add_reader(self.sock.fileno(), self._readable)
+
+    def close(self) -> None:
+        """Accept what has come so far, and no more."""
+        if self._accepting:
+            self._service.loop.remove_reader(self.sock.fileno())
+            self._readable()
+        self._accepting = False
+        self.sock.close()
+        if isinstance(self._unlink, str) and self._unlink:
+            try:
+                os.unlink(self._unlink)
+            except OSError:
+                pass
+
+    def _readable(self) -> None:
+        service = self._service
+        service.now.monotonic = time.monotonic()
+        try:
+            for _ in range(BATCH):
+                sock, address = self.sock.accept()
+                self._welcome(sock, address)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in _SHORT:
+                self._pause(error)
+            # others are the troubles of the connection that was to be accepted: accept(2)
+        except Exception:
+            service.metrics.faults += 1
+            _log.exception("A connection could not be set up.")
+
+    def _welcome(self, sock: socket.socket, address: object) -> None:
+        service = self._service
+        limits = service.limits
+        client = address[0] if isinstance(address, tuple) else "unix:"
+        sock.setblocking(False)
+        count = service.per_client.get(client, 0)
+        too_many_of_one = limits.connections_per_client and count >= limits.connections_per_client
+        if too_many_of_one or len(service.deadlines) >= limits.connections:
+            self._refuse(sock)
+            return
+        if limits.connections_per_client:
+            service.per_client[client] = count + 1
+        service.metrics.connections_accepted += 1
+        Connection(service, sock, client)
+
+    def _refuse(self, sock: socket.socket) -> None:
+        """503 at once (RFC 9110, 15.6.4). What the client has sent is read first, or a reset would overtake it."""
+        service = self._service
+        service.metrics.connections_refused += 1
+        try:
+            sock.send(
+                b"HTTP/1.1 503 Service Unavailable\r\nServer: flashpy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                + service.http1.tails.close
+            )
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(65536)
+        except OSError:
+            pass
+        sock.close()
+
+    def _pause(self, error: OSError) -> None:
+        """Out of descriptors: those who wait are served when connections have ended."""
+        service = self._service
+        service.metrics.descriptors_exhausted += 1
+        _log.warning("Accepting pauses for %d ms: %s.", PAUSE * 1000, error.strerror)
+        service.loop.remove_reader(self.sock.fileno())
+        service.loop.call_later(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if self._accepting:
+            self._service.loop.add_reader(self.sock.fileno(), self._readable)

@@ -1,0 +1,138 @@
+"""The output queue of one connection: bytes in memory, and slices of files that leave by sendfile(2)."""
+
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from flashpy.buffers import Piece, Slice
+from flashpy.cache.residency import Residency, window_of
+from flashpy.metrics import Metrics
+from flashpy.now import Now
+
+TURN = 2 * 2**20
+"""Bytes that one connection may send before others have their turn."""
+MISPREDICTED = 0.001
+"""A sendfile of a window that was said to be resident should not take this many seconds."""
+
+
+class Progress(Enum):
+    """How far a push came."""
+
+    SENT = auto()  # all of it
+    BLOCKED = auto()  # until the socket takes more, or others have had their turn
+    ABSENT = auto()  # until the window that is next has been loaded (``Output.wanted``)
+    BROKEN = auto()  # the file is shorter than it was: the answer cannot be completed
+
+
+class Output:
+    """What is still to be sent, and the sending. Never waits: for the socket, nor for a disk."""
+
+    __slots__ = ("_cleared", "_metrics", "_now", "_queue", "_residency", "_sock", "sent")
+
+    def __init__(self, sock: socket.socket, residency: Residency, now: Now, metrics: Metrics) -> None:
+        self._sock = sock
+        self._residency = residency
+        self._now = now
+        self._metrics = metrics
+        self._queue: deque[Piece | memoryview] = deque()
+        self._cleared = 0  # bytes of the first slice that may be sent without another test
+        self.sent = 0  # bytes given to the kernel, ever
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def add(self, pieces: Sequence[Piece]) -> None:
+        """Queue pieces of an answer."""
+        self._queue.extend(pieces)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes in the queue."""
+        return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in self._queue)
+
+    @property
+    def wanted(self) -> Slice:
+        """The window that is next and was not resident."""
+        piece = next(piece for piece in self._queue if isinstance(piece, Slice))
+        return Slice(piece.file, piece.offset, window_of(piece.offset, piece.length))
+
+    def loaded(self, window: Slice) -> None:
+        """A helper has just loaded this window: it is sent without asking again, so that no request can loop."""
+        self._residency.loaded(window.file, window.offset, window.length, self._now.monotonic)
+        self._cleared = window.length
+
+    def push(self) -> Progress:
+        """Send as much as can be sent now.
+
+        Raises:
+            OSError: the connection is gone.
+        """
+        queue = self._queue
+        turn_ends = self.sent + TURN
+        try:
+            while queue:
+                if self.sent >= turn_ends:
+                    return Progress.BLOCKED
+                progress = self._send_slice(queue[0]) if isinstance(queue[0], Slice) else self._send_bytes()
+                if progress is not Progress.SENT:
+                    return progress
+        except BlockingIOError:
+            self._cleared = 0  # who knows what has been evicted when the socket takes more
+            return Progress.BLOCKED
+        return Progress.SENT
+
+    def _send_bytes(self) -> Progress:
+        """Send the bytes up to the next slice, with one system call."""
+        queue = self._queue
+        parts: list[bytes | memoryview] = []
+        flags = 0
+        for piece in queue:
+            if isinstance(piece, Slice):
+                if not self._clear(piece):  # the head waits too: alone it would be a packet of its own
+                    return Progress.ABSENT
+                flags = socket.MSG_MORE
+                break
+            parts.append(piece)
+        sent = self._sock.send(parts[0], flags) if len(parts) == 1 else self._sock.sendmsg(parts, (), flags)
+        self.sent += sent
+        while sent:
+            first = queue[0]
+            assert not isinstance(first, Slice)
+            if sent < len(first):
+                queue[0] = memoryview(first)[sent:]
+                break
+            sent -= len(first)
+            queue.popleft()
+        return Progress.SENT
+
+    def _send_slice(self, piece: Slice) -> Progress:
+        if not self._clear(piece):
+            return Progress.ABSENT
+        began = time.monotonic()
+        sent = os.sendfile(self._sock.fileno(), piece.file.fd, piece.offset, self._cleared)
+        if time.monotonic() - began > MISPREDICTED:
+            self._metrics.mispredictions += 1
+        if not sent:
+            self._metrics.truncated += 1
+            return Progress.BROKEN
+        self.sent += sent
+        self._cleared -= sent
+        if sent == piece.length:
+            self._queue.popleft()
+            self._cleared = 0
+        else:
+            self._queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
+        return Progress.SENT
+
+    def _clear(self, piece: Slice) -> bool:
+        """Whether the window at the beginning of the slice may be sent: tested now, or still good from before."""
+        if not self._cleared:
+            length = window_of(piece.offset, piece.length)
+            if not self._residency.resident(piece.file, piece.offset, length, self._now.monotonic):
+                return False
+            self._metrics.residency_hits += 1
+            self._cleared = length
+        return True

@@ -1,0 +1,96 @@
+"""What all connections of one server share."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flashpy.cache.residency import Residency
+from flashpy.config import LimitsSection
+from flashpy.event.accesslog import AccessLog
+from flashpy.event.deadlines import Deadlines, State
+from flashpy.http.http1 import Http1Shared
+from flashpy.job.kinds import Runner
+from flashpy.metrics import Metrics
+from flashpy.now import Now
+from flashpy.site import Site
+
+if TYPE_CHECKING:
+    from flashpy.event.connection import Connection
+
+LINGER_SECONDS = 5.0
+"""How long a client may go on sending after its last answer (nginx's lingering_timeout)."""
+
+
+class Service:
+    """The context of connections: made by the server, read by all, owned by one loop."""
+
+    __slots__ = (
+        "deadlines",
+        "drained",
+        "draining",
+        "http1",
+        "iteration",
+        "limits",
+        "log",
+        "loop",
+        "metrics",
+        "now",
+        "per_client",
+        "residency",
+        "runner",
+        "site",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: LimitsSection,
+        http1: Http1Shared,
+        site: Site,
+        runner: Runner,
+        residency: Residency,
+        now: Now,
+        metrics: Metrics,
+        log: AccessLog | None,
+    ) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.http1 = http1
+        self.site = site
+        self.runner = runner
+        self.residency = residency
+        self.now = now
+        self.metrics = metrics
+        self.log = log
+        self.iteration = _iteration_clock(loop)
+        self.per_client: dict[str, int] = {}
+        self.draining = False
+        self.drained: Callable[[], None] | None = None  # called when the last connection has gone
+        self.deadlines = Deadlines(
+            {
+                State.HEAD: limits.timeout_head,
+                State.IDLE: limits.timeout_keep_alive,
+                State.SENDING: limits.timeout_send,
+                State.LINGERING: LINGER_SECONDS,
+            }
+        )
+
+    def gone(self, connection: "Connection") -> None:
+        """A connection has been closed."""
+        if self.limits.connections_per_client:
+            left = self.per_client[connection.client] - 1
+            if left:
+                self.per_client[connection.client] = left
+            else:
+                del self.per_client[connection.client]
+        if self.draining and self.drained and not len(self.deadlines):
+            self.drained()
+
+
+def _iteration_clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """When the loop's present iteration began, in monotonic seconds.
+
+    libuv reads its clock once per iteration, after it has polled, and uvloop's ``time`` hands that on. The loops of
+    asyncio read it at each call: there no stalls are seen, rather than wrong ones.
+    """
+    return loop.time

@@ -1,0 +1,98 @@
+"""Responses: a rendered head and a body that is an aggregate."""
+
+from collections.abc import Iterable
+from html import escape
+from http import HTTPStatus
+
+from flashpy.buffers import Aggregate, Slice, length_of
+from flashpy.http.fields import prefers_html
+
+FieldList = tuple[tuple[bytes, bytes], ...]
+
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    416: b"Range Not Satisfiable",
+}
+"""The reason phrases of RFC 9110, section 15 (some of the standard library's are those of older RFCs)."""
+
+BODILESS = frozenset({204, 304})
+"""Statuses whose answers never have a body (RFC 9110, 15.3.5 and 15.4.5)."""
+
+
+class Head:
+    """Status and fields, rendered for HTTP/1 when it is made, not per request; Date and Connection are the wire's."""
+
+    __slots__ = ("fields", "http1", "status")
+
+    def __init__(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.fields: FieldList = tuple(fields)
+        line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b""))
+        self.http1 = line + b"".join(b"%s: %s\r\n" % field for field in self.fields)
+
+
+class Response:
+    """An answer that may be shared by many requests. ``body`` is already empty where the method was HEAD."""
+
+    __slots__ = ("body", "close", "head", "length", "sliced")
+
+    def __init__(self, head: Head, body: Aggregate = (), close: bool = False) -> None:
+        self.head = head
+        self.body = body
+        self.close = close  # the connection must end after this answer
+        self.length = length_of(body)
+        self.sliced = any(isinstance(piece, Slice) for piece in body)  # some of it comes from a file
+
+    def __repr__(self) -> str:
+        return f"<Response {self.head.status} {self.length} bytes>"
+
+
+def fixed(status: int, fields: Iterable[tuple[bytes, bytes]] = (), close: bool = False) -> Response:
+    """An answer without content; Content-Length 0 unless the status forbids the field (RFC 9110, 8.6)."""
+    length = () if status in BODILESS else ((b"Content-Length", b"0"),)
+    return Response(Head(status, (*fields, *length)), (), close)
+
+
+def error(
+    status: int,
+    accept: bytes | None,
+    fields: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    with_body: bool = True,
+    close: bool = False,
+) -> Response:
+    """A small error page: HTML if the client's Accept prefers it, else plain text (RFC 9110, 15.5 and 12.5.1)."""
+    phrase = REASONS.get(status, b"Error").decode()
+    if prefers_html(accept):
+        kind = b"text/html; charset=utf-8"
+        title = escape(f"{status} {phrase}")
+        text = (
+            f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+            f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{escape(_ADVICE.get(status, ''))}</p>\n</html>\n"
+        )
+    else:
+        kind = b"text/plain; charset=utf-8"
+        text = f"{status} {phrase}\n{_ADVICE.get(status, '')}\n"
+    body = text.encode()
+    head = Head(status, (*fields, (b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))))
+    return Response(head, (body,) if with_body else (), close)
+
+
+_ADVICE = {
+    400: "The request could not be understood.",
+    403: "The server may not read this file.",
+    404: "There is nothing at this address.",
+    405: "Files can be read here, not changed.",
+    408: "The request took too long to arrive.",
+    412: "A condition of the request does not hold.",
+    413: "The request's body is too large.",
+    414: "The address is too long.",
+    416: "The file has no such part.",
+    417: "The request expects what this server does not do.",
+    431: "The request's fields are too large.",
+    500: "The server failed at this request.",
+    501: "The server does not know this method or coding.",
+    503: "The server is busy; please try again soon.",
+    505: "The server speaks HTTP/1.0 and HTTP/1.1.",
+}

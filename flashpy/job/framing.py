@@ -1,0 +1,106 @@
+"""How jobs and results are said on the pipe between the server and a helper.
+
+The pipe is a Unix socket pair of type SOCK_SEQPACKET: a message is a job or a result, whole, and descriptors travel
+beside it (SCM_RIGHTS). A message is: kind (1 byte), then fields. Texts are length-prefixed (4 bytes).
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+
+from flashpy.buffers import Descriptor
+from flashpy.job.kinds import Identity, Job, Load, Outcome, Result, Translate
+
+_KIND_TRANSLATE, _KIND_LOAD = 1, 2
+_IDENTITY = struct.Struct("=QQqqq")
+_LOAD = struct.Struct("=Bqq")
+_TRANSLATE = struct.Struct("=BIBBBB")
+_RESULT = struct.Struct("=BiBBB")
+_LENGTH = struct.Struct("=I")
+
+HEAD_ROOM = 8192
+"""A result message is at most this much longer than the body in it."""
+
+
+class BadMessage(Exception):
+    """A message that this module did not write."""
+
+
+def encode_job(job: Job) -> tuple[bytes, list[int]]:
+    """The message, and the descriptors that go with it."""
+    if isinstance(job, Load):
+        return _LOAD.pack(_KIND_LOAD, job.offset, job.length), [job.file.fd]
+    counts = (len(job.roots), len(job.index_names), len(job.suffixes))
+    head = _TRANSLATE.pack(_KIND_TRANSLATE, job.small, *counts, job.known is not None)
+    known = _IDENTITY.pack(*job.known) if job.known else b""
+    return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.path)), []
+
+
+def decode_job(message: bytes, fds: Sequence[int]) -> Job:
+    """The job in a message; it owns the descriptors from here on."""
+    try:
+        if message[0] == _KIND_LOAD:
+            _, offset, length = _LOAD.unpack(message)
+            (fd,) = fds
+            return Load(Descriptor(fd), offset, length)
+        _, small, roots, index, suffixes, has_known = _TRANSLATE.unpack_from(message)
+        position, known = _TRANSLATE.size, None
+        if has_known:
+            known = Identity._make(_IDENTITY.unpack_from(message, position))
+            position += _IDENTITY.size
+        texts = _unpack(message, position, roots + index + suffixes + 1)
+    except (struct.error, IndexError, ValueError) as error:
+        raise BadMessage(f"no job: {message[:80]!r}") from error
+    first, second = roots + index, roots + index + suffixes
+    return Translate(
+        tuple(texts[:roots]), texts[-1], tuple(texts[roots:first]), tuple(texts[first:second]), small, known
+    )
+
+
+def encode_result(result: Result) -> tuple[list[bytes], list[int]]:
+    """The message in pieces (its body is not copied), and the descriptors that go with it."""
+    head = _RESULT.pack(
+        result.outcome,
+        result.error,
+        result.identity is not None,
+        len(result.suffixes),
+        result.body is not None,
+    )
+    identity = _IDENTITY.pack(*result.identity) if result.identity else b""
+    texts = _pack((result.name, *result.suffixes))
+    return [head + identity + texts, result.body or b""], [result.file.fd] if result.file else []
+
+
+def decode_result(message: bytes | memoryview, fds: Sequence[int]) -> Result:
+    """The result in a message; it owns the descriptors from here on."""
+    files = [Descriptor(fd) for fd in fds]
+    try:
+        outcome, error, has_identity, suffixes, has_body = _RESULT.unpack_from(message)
+        position, identity = _RESULT.size, None
+        if has_identity:
+            identity = Identity._make(_IDENTITY.unpack_from(message, position))
+            position += _IDENTITY.size
+        texts = _unpack(message, position, 1 + suffixes)
+        position += sum(_LENGTH.size + len(text) for text in texts)
+        body = bytes(message[position:]) if has_body else None
+        file = files[0] if files else None
+        if file and identity:
+            file.device = identity.device
+        return Result(Outcome(outcome), identity, file, body, tuple(texts[1:]), texts[0], error)
+    except (struct.error, IndexError, ValueError) as problem:
+        raise BadMessage(f"no result: {bytes(message[:80])!r}") from problem
+
+
+def _pack(texts: Iterable[bytes]) -> bytes:
+    return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
+
+
+def _unpack(message: bytes | memoryview, position: int, count: int) -> list[bytes]:
+    texts: list[bytes] = []
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(message, position)
+        position += _LENGTH.size
+        if position + length > len(message):
+            raise ValueError("a text ends after its message")
+        texts.append(bytes(message[position : position + length]))
+        position += length
+    return texts

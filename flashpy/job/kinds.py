@@ -1,0 +1,85 @@
+"""The kinds of jobs and of their results."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from flashpy.buffers import Descriptor
+
+
+class Identity(NamedTuple):
+    """What tells one version of a file from another (stat(2)): if all are equal, so is the content.
+
+    The change time is in it because a program may set the modification time back, but not the change time.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+class Outcome(IntEnum):
+    """How a job ended."""
+
+    FILE = 0  # Translate: a regular file, opened
+    UNCHANGED = 1  # Translate: still the version that was known; nothing was opened
+    DIRECTORY = 2  # Translate: a directory, asked for without the closing slash
+    MISSING = 3  # no such file, or none that may be served: a FIFO, a link that leads outside
+    FORBIDDEN = 4  # the file system refuses (EACCES, EPERM)
+    NO_DESCRIPTORS = 5  # EMFILE, ENFILE or ENOMEM: may go better soon
+    FAILED = 6  # an I/O error, or a job that killed its helpers
+    LOADED = 7  # Load: the window has been read
+
+
+class Translate(NamedTuple):
+    """Pathname translation: from a decoded path to an open file, its stat data and, if it is small, its bytes.
+
+    ``roots`` is the root and then the directories outside it that symbolic links may lead to, all absolute.
+    ``index_names`` are the names to try where the path ends in "/"; ``suffixes`` the siblings to look for; ``small``
+    the size up to which the bytes are wanted; ``known`` the version that the asker has.
+    """
+
+    roots: tuple[bytes, ...]
+    path: bytes
+    index_names: tuple[bytes, ...] = ()
+    suffixes: tuple[bytes, ...] = ()
+    small: int = 0
+    known: Identity | None = None
+
+
+class Load(NamedTuple):
+    """Bring ``length`` bytes from ``offset`` of an open file into memory."""
+
+    file: Descriptor
+    offset: int
+    length: int
+
+
+Job = Translate | Load
+
+
+class Result(NamedTuple):
+    """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log.
+
+    ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is the
+    index name that was found, or empty. ``job`` is the job itself, put there by the runner: it does not travel.
+    """
+
+    outcome: Outcome
+    identity: Identity | None = None
+    file: Descriptor | None = None
+    body: bytes | None = None
+    suffixes: tuple[bytes, ...] = ()
+    name: bytes = b""
+    error: int = 0
+    job: Job | None = None
+
+
+class Runner(Protocol):
+    """Who carries out jobs: helper processes, or the caller itself."""
+
+    def run(self, job: Job, done: Callable[[Result], None]) -> None:
+        """Have the job done and its result given to ``done``, once, perhaps before this returns."""
+        ...

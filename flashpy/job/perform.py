@@ -1,0 +1,189 @@
+"""Carrying out jobs. These functions block; they run in helper processes, or wherever blocking is meant.
+
+Pathname translation is confined by the kernel, not by looking at names: ``openat2(2)`` with RESOLVE_BENEATH, and
+where that cannot say (an absolute link that may well stay inside), the place at which the kernel says the opened
+object lies. Nothing is opened for reading before ``fstat`` has said that it is a regular file, so that no FIFO or
+device can hang a helper.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+
+from flashpy.buffers import Descriptor
+from flashpy.job.kinds import Identity, Job, Load, Outcome, Result, Translate
+
+_SYS_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_BENEATH = 0x08
+_TRIES = 3
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_HOW = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+
+_OUTCOMES = {
+    errno.ENOENT: Outcome.MISSING,
+    errno.ENOTDIR: Outcome.MISSING,
+    errno.ELOOP: Outcome.MISSING,
+    errno.ENAMETOOLONG: Outcome.MISSING,
+    errno.EINVAL: Outcome.MISSING,  # a name that this file system cannot have
+    errno.EILSEQ: Outcome.MISSING,
+    errno.ESTALE: Outcome.MISSING,  # NFS: the file has gone
+    errno.EXDEV: Outcome.MISSING,  # outside all roots
+    errno.EACCES: Outcome.FORBIDDEN,
+    errno.EPERM: Outcome.FORBIDDEN,
+    errno.EMFILE: Outcome.NO_DESCRIPTORS,
+    errno.ENFILE: Outcome.NO_DESCRIPTORS,
+    errno.ENOMEM: Outcome.NO_DESCRIPTORS,
+}
+"""The one table from errno to outcome; what is not in it has FAILED."""
+
+
+def perform(job: Job) -> Result:
+    """Do a job, however long it takes. Errors of the operating system become outcomes."""
+    try:
+        return load(job) if isinstance(job, Load) else translate(job)
+    except OSError as error:
+        number = error.errno or errno.EIO
+        return Result(_OUTCOMES.get(number, Outcome.FAILED), error=number)
+    except MemoryError:
+        return Result(Outcome.NO_DESCRIPTORS, error=errno.ENOMEM)
+
+
+def translate(job: Translate) -> Result:
+    """Pathname translation (Flash, section 5.2): from a path to an open file, in one trip."""
+    if b"\0" in job.path:
+        return Result(Outcome.MISSING, error=errno.EINVAL)
+    root = os.open(job.roots[0], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        relative = job.path[1:]
+        if job.path.endswith(b"/"):
+            for name in job.index_names:
+                result = _find(root, relative + name, job)
+                if result.outcome is Outcome.DIRECTORY:
+                    continue  # a directory named like an index file is none
+                if result.outcome is not Outcome.MISSING:
+                    return result._replace(name=name)
+            return Result(Outcome.MISSING, error=errno.ENOENT)
+        return _find(root, relative, job)
+    finally:
+        os.close(root)
+
+
+def _find(root: int, relative: bytes, job: Translate) -> Result:
+    try:
+        place = _open_place(root, relative, job.roots)
+    except OSError as error:
+        number = error.errno or errno.EIO
+        return Result(_OUTCOMES.get(number, Outcome.FAILED), error=number)
+    try:
+        found = os.fstat(place)
+        if stat.S_ISDIR(found.st_mode):
+            return Result(Outcome.DIRECTORY)
+        if not stat.S_ISREG(found.st_mode):
+            return Result(Outcome.MISSING, error=errno.ENODEV)
+        identity = identity_of(found)
+        suffixes = tuple(suffix for suffix in job.suffixes if _is_file(root, relative + suffix))
+        if identity == job.known:
+            return Result(Outcome.UNCHANGED, identity, suffixes=suffixes)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        file = Descriptor(os.open(b"/proc/self/fd/%d" % place, flags), identity.device)
+    finally:
+        os.close(place)
+    identity, body = _read_small(file.fd, job.small)
+    return Result(Outcome.FILE, identity, file if body is None else None, body, suffixes)
+
+
+def _open_place(root: int, relative: bytes, roots: tuple[bytes, ...]) -> int:
+    """A descriptor (O_PATH) of what the path names, which lies beneath the root or another allowed one."""
+    try:
+        return _openat2(root, relative)
+    except OSError as error:
+        # EXDEV: a link leads out of the root, or is absolute and may lead back into it; the others: no openat2 here.
+        if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EAGAIN):
+            raise
+    place = os.open(relative, os.O_PATH | os.O_CLOEXEC, dir_fd=root)
+    try:
+        where = os.readlink(b"/proc/self/fd/%d" % place)
+        beneath = _is_beneath(where, os.readlink(b"/proc/self/fd/%d" % root))
+        if not beneath and not any(_is_beneath(where, os.path.realpath(other)) for other in roots[1:]):
+            raise OSError(errno.EXDEV, "leads outside the root")
+    except BaseException:
+        os.close(place)
+        raise
+    return place
+
+
+def _openat2(root: int, relative: bytes) -> int:
+    for _ in range(_TRIES):
+        fd: int = _libc.syscall(
+            ctypes.c_long(_SYS_OPENAT2),
+            ctypes.c_int(root),
+            ctypes.c_char_p(relative),
+            ctypes.c_char_p(_HOW),
+            ctypes.c_size_t(len(_HOW)),
+        )
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number != errno.EAGAIN:  # EAGAIN: something was renamed meanwhile, and ".." could not be judged
+            break
+    raise OSError(number, os.strerror(number))
+
+
+def _is_beneath(place: bytes, root: bytes) -> bool:
+    return place == root or place.startswith(root.rstrip(b"/") + b"/")
+
+
+def _is_file(root: int, relative: bytes) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(relative, dir_fd=root).st_mode)
+    except OSError:
+        return False
+
+
+def identity_of(found: os.stat_result) -> Identity:
+    """The identity in a stat result."""
+    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _read_small(fd: int, small: int) -> tuple[Identity, bytes | None]:
+    """The file's identity, and its bytes if they are few and the file was the same before and after the reading."""
+    identity = identity_of(os.fstat(fd))
+    for _ in range(_TRIES):
+        if identity.size > small:
+            break
+        body = _read_all(fd, identity.size + 1)
+        again = identity_of(os.fstat(fd))
+        if again == identity and len(body) == identity.size:
+            return identity, body
+        identity = again
+    return identity, None
+
+
+def _read_all(fd: int, size: int) -> bytes:
+    body = os.pread(fd, size, 0)
+    while 0 < len(body) < size:
+        more = os.pread(fd, size - len(body), len(body))
+        if not more:
+            break
+        body += more
+    return body
+
+
+_SCRATCH = bytearray(256 * 1024)
+
+
+def load(job: Load) -> Result:
+    """Read a window, so that its pages are in memory when this returns (reading waits; readahead(2) alone does not)."""
+    os.posix_fadvise(job.file.fd, job.offset, job.length, os.POSIX_FADV_WILLNEED)
+    position, end = job.offset, job.offset + job.length
+    while position < end:
+        count = os.preadv(job.file.fd, [memoryview(_SCRATCH)[: end - position]], position)
+        if not count:
+            break
+        position += count
+    return Result(Outcome.LOADED)

@@ -1,0 +1,119 @@
+"""What a helper process does all its life, and the fork server from which helpers come.
+
+A helper serves one job at a time from its pipe and ends when the pipe does. Helpers are forked from a fork server: a
+small process that was started before the first request and holds no file of the site. So a helper costs little memory
+of its own (the rest is shared copy-on-write), starts in about a millisecond with no disk read, and the server itself
+never forks, which would stall its loop.
+"""
+
+import array
+import ctypes
+import errno
+import gc
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from typing import NoReturn
+
+from flashpy.job.framing import BadMessage, decode_job, encode_result
+from flashpy.job.kinds import Job, Outcome, Result
+
+BORN = struct.Struct("=ii")
+"""The fork server's answer: the process id of a new helper, or -1 and an errno. The pipe's end travels beside it."""
+
+_JOB_ROOM = 256 * 1024
+_PIPE_ROOM = 512 * 1024
+_CMSG_ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
+
+
+def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: str) -> NoReturn:
+    """Fork a helper for each byte that arrives on ``control``, until it is closed.
+
+    ``name`` is what ``ps`` shows. SIGINT is ignored: an interrupt at the terminal reaches the whole process group,
+    and it is for the server to decide what it means.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    server = os.getppid()
+    set_title(f"flashpy: fork server of {server}")
+    gc.collect()
+    gc.freeze()
+    while control.recv(1):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_ROOM)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            control.send(BORN.pack(-1, error.errno or errno.EAGAIN))
+        else:
+            if pid == 0:
+                control.close()
+                ours.close()
+                set_title(f"flashpy: {name} of {server}")
+                serve(theirs, perform)
+            send_with(control, [BORN.pack(pid, 0)], [ours.fileno()])
+        ours.close()
+        theirs.close()
+    os._exit(0)
+
+
+def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:
+    """Answer jobs until the other end of the pipe is closed."""
+    try:
+        while True:
+            message, ancillary, _, _ = pipe.recvmsg(_JOB_ROOM, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
+            if not message:
+                break
+            try:
+                result = perform(decode_job(message, descriptors_in(ancillary)))
+            except BadMessage:  # a descriptor that did not fit into our table is missing
+                result = Result(Outcome.NO_DESCRIPTORS, error=errno.EMFILE)
+            _reply(pipe, result)
+            del result
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        os._exit(0)
+
+
+def _reply(pipe: socket.socket, result: Result) -> None:
+    pieces, fds = encode_result(result)
+    try:
+        send_with(pipe, pieces, fds)
+    except OSError as error:
+        if error.errno in (errno.EMSGSIZE, errno.ENOBUFS) and result.body:
+            _reply(pipe, result._replace(body=None))  # a descriptor serves as well
+        elif error.errno == errno.ETOOMANYREFS:
+            _reply(pipe, Result(Outcome.NO_DESCRIPTORS, error=errno.EMFILE))
+        else:
+            raise
+
+
+def send_with(pipe: socket.socket, pieces: list[bytes], fds: list[int]) -> None:
+    """Send one message with descriptors beside it (SCM_RIGHTS, unix(7))."""
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    pipe.sendmsg(pieces, ancillary)
+
+
+def descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors that came beside a message."""
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return fds.tolist()
+
+
+def set_title(title: str) -> None:
+    """Write what ``ps`` shows over the process's own arguments (their place: proc_pid_stat(5), fields 48 and 49)."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        if end > start:
+            room = end - start
+            ctypes.memmove(start, title.encode()[: room - 1].ljust(room, b"\0"), room)
+    except (OSError, IndexError, ValueError):
+        pass  # a title is for people; the work does not need it
