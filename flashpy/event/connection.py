@@ -60,7 +60,7 @@ class Connection:
         self._fd = sock.fileno()
         self._wire: Wire = Http1(service.http1)
         self._output = Output(sock, service.residency, service.now, service.metrics)
-        self._answered: deque[tuple[Request, Response]] = deque()  # in the output, not yet sent whole
+        self._answered: deque[tuple[Request, Response]] = deque()  # in the output, not yet sent whole; kept for the log
         self._began: deque[float] | None = deque() if service.log else None  # when the requests arrived
         self._wanted: Slice | None = None  # the window that a helper is loading for us
         self._ended = False  # the client sends no more
@@ -150,9 +150,8 @@ class Connection:
             return
         response = self._service.site.answer(faulty(408))
         assert isinstance(response, Response)
-        self._output.add((response.head.http1 + self._service.http1.tails.close, *response.body))
-        self._service.deadlines.enter(self, State.SENDING, self._service.now.monotonic)
-        if self._output.push() is Progress.SENT:
+        head = response.head.http1 + self._service.http1.tails.close
+        if self._output.send((head, *response.body)) is Progress.SENT:
             self._linger()
         else:
             self.close()
@@ -223,20 +222,18 @@ class Connection:
         if self._wanted is not None or self.state is State.CLOSED:
             return
         before = output.sent
-        while True:
-            if output:
-                progress = output.push()
-                if progress is not Progress.SENT:
-                    self._stopped(progress, output.sent > before)
-                    return
+        progress = output.push() if output else Progress.SENT
+        while progress is Progress.SENT:
             if self._answered:
-                self._sent(self._answered)
+                self._record_answered()
             sendable = wire.pull()
             if sendable is None:
-                break
-            output.add(sendable.pieces)
-            self._answered.extend(sendable.answered)
-        self._all_sent()
+                self._all_sent()
+                return
+            if self._began is not None:
+                self._answered.extend(sendable.answered)
+            progress = output.send(sendable.pieces)
+        self._stopped(progress, output.sent > before)
 
     def _stopped(self, progress: Progress, moved: bool) -> None:
         """Something is left to send: wait for the socket, or for a helper."""
@@ -263,7 +260,10 @@ class Connection:
 
     def _all_sent(self) -> None:
         wire = self._wire
-        self._set_writing(False)
+        if self._writing:
+            self._set_writing(False)
+        if self.state is State.IDLE and self._reading and wire.quiet and not self._service.draining:
+            return
         if wire.closing:
             if wire.unread and not self._ended:
                 self._linger()
@@ -301,14 +301,12 @@ class Connection:
             except Exception:
                 self._fail()
 
-    def _sent(self, answered: deque[tuple[Request, Response]]) -> None:
-        """Answers have left whole."""
+    def _record_answered(self) -> None:
+        """Log the answers that have left whole."""
         began = self._began
-        if began is None:
-            answered.clear()
-            return
-        while answered:
-            request, response = answered.popleft()
+        assert began is not None
+        while self._answered:
+            request, response = self._answered.popleft()
             self._record(request, response, response.length, began.popleft())
 
     def _record(self, request: Request, response: Response, sent: int, began: float) -> None:

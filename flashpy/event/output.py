@@ -44,9 +44,21 @@ class Output:
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def add(self, pieces: Sequence[Piece]) -> None:
-        """Queue pieces of an answer."""
+    def send(self, pieces: Sequence[Piece]) -> Progress:
+        """Send pieces of an answer behind what is queued, as ``push`` does; what cannot leave now is queued."""
+        first = pieces[0]
+        if len(pieces) == 1 and not self._queue and isinstance(first, bytes):  # the usual case, in the fewest steps
+            try:
+                sent = self._sock.send(first)
+            except BlockingIOError:
+                sent = 0
+            self.sent += sent
+            if sent == len(first):
+                return Progress.SENT
+            self._queue.append(memoryview(first)[sent:])
+            return Progress.BLOCKED
         self._queue.extend(pieces)
+        return self.push()
 
     @property
     def unsent(self) -> int:

@@ -21,6 +21,7 @@ from flashpy.buffers import Piece
 from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
 from flashpy.http.fields import tokens
+from flashpy.http.memo import HeadMemo
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.target import Target, parse_target, valid_authority
@@ -105,16 +106,17 @@ class Framer:
 
 
 class Http1Shared:
-    """What all HTTP/1 connections of a server share: limits, rendered tails, and an idle parser.
+    """What all HTTP/1 connections of a server share: limits, rendered tails, the memo of heads, and an idle parser.
 
     A parser is needed only while a message arrives, and most heads arrive whole: so one parser serves all.
     """
 
-    __slots__ = ("_spare", "limits", "tails")
+    __slots__ = ("_spare", "limits", "memo", "tails")
 
     def __init__(self, limits: LimitsSection, tails: Tails) -> None:
         self.limits = limits
         self.tails = tails
+        self.memo = HeadMemo(limits.memo)
         self._spare: Framer | None = None
 
     def borrow(self) -> Framer:
@@ -178,16 +180,26 @@ class Http1:
         """A request has begun to arrive and is not complete."""
         return bool(self._buffer) or self._pending is not None
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing has begun to arrive, nothing is to be answered, and the connection goes on."""
+        return not (self._order or self._buffer or self.closing or self._pending)
+
     # Receiving
 
     def receive(self, data: bytes) -> Sequence[Request]:
         """The requests that ``data`` completes, a fault last (see wire.Wire)."""
-        if self._buffer:
+        shared = self._shared
+        room = shared.limits.pipeline - len(self._order) - len(self._out)
+        fresh = not self._buffer and self._reading is _Reading.HEAD and room > 0
+        if not fresh:
             data = self._buffer + data
             self._buffer = b""
+        elif (known := shared.memo.get(data)) is not None:
+            self._order.append(known)
+            return (known,)
         requests: list[Request] = []
         position = 0
-        room = self._shared.limits.pipeline - len(self._order) - len(self._out)
         self.held = False
         try:
             while position < len(data) and self._reading is not _Reading.NOTHING:
@@ -207,8 +219,14 @@ class Http1:
             self._reading, self._pending, self._continue = _Reading.NOTHING, None, False
             self.unread = True
             requests.append(faulty(fault.status, data[position:].partition(b"\r\n")[0][:256]))
+        if fresh and len(requests) == 1 and not self._buffer and self._one_head(data):
+            shared.memo.learn(data, requests[0])
         self._order.extend(requests)
         return requests
+
+    def _one_head(self, data: bytes) -> bool:
+        """Whether the bytes were one head, and nothing before, in or behind it that makes a difference."""
+        return self._reading is _Reading.HEAD and self._pending is None and data.find(_END) == len(data) - len(_END)
 
     def _take_head(self, data: bytes, start: int, requests: list[Request]) -> int:
         """Read one head at ``start``. Where it ends, or ``start`` if it is not complete."""
@@ -383,6 +401,12 @@ class Http1:
                 self._continue = False
                 return Sendable((_CONTINUE,), ())
             return None
+        if len(out) == 1 and not out[0][1].sliced:
+            request, response, tail = out.popleft()
+            head = response.head.http1
+            if response.length < JOIN_LIMIT:
+                return Sendable((b"".join((head, tail, *response.body)),), ((request, response),))  # type: ignore[arg-type]
+            return Sendable((head + tail, *response.body), ((request, response),))
         pieces: list[bytes] = []
         answered: list[tuple[Request, Response]] = []
         size = 0
@@ -396,9 +420,7 @@ class Http1:
                 return Sendable(_with_head(response, tail), answered)
             pieces += (response.head.http1, tail, *response.body)  # type: ignore[arg-type]
             size += response.length + 256
-        if size < JOIN_LIMIT or len(pieces) > 3:
-            return Sendable((b"".join(pieces),), answered)
-        return Sendable((pieces[0] + pieces[1], *pieces[2:]), answered)
+        return Sendable((b"".join(pieces),), answered)
 
     def shut(self) -> None:
         """Let the next answer after which none is due say ``Connection: close``."""

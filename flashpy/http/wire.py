@@ -54,6 +54,11 @@ class Wire(Protocol):
         """A request has begun to arrive and is not complete."""
         ...
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing has begun to arrive, nothing is to be answered, and the connection goes on."""
+        ...
+
     def receive(self, data: bytes) -> Sequence[Request]:
         """Take in bytes and give out the requests they complete. Never raises for what a peer sends: a fault is
         the last item, so that the requests before it are answered first."""

@@ -1,0 +1,61 @@
+# make serve [DIR=/path] [PORT=8000]   serve a site (by default the example site in docs/site)
+# make test                            run the tests
+# make help                            all targets
+
+PYTHON ?= python3
+DIR ?= docs/site
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: help serve test lint format bench stall locust locust-headless clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+serve: .venv/installed ## serve DIR at http://127.0.0.1:PORT
+	@exec $(BIN)/flashpy "$(DIR)" --port $(PORT)
+
+test: .venv/installed-test ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-test ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/installed-test ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/installed ## compare hot files with nginx (needs nginx and wrk)
+	$(BIN)/python benchmarks/hot.py
+
+stall: .venv/installed ## the stall test: a hot file beside disk-bound clients (needs root, nginx, a loop device, cgroups)
+	$(BIN)/python benchmarks/stall.py
+
+locust: .venv/installed-locust ## load test with locust's web page
+	$(BIN)/python benchmarks/locust/run.py web
+
+locust-headless: .venv/installed-locust ## load test of 30 s with a summary and locust-report.html
+	$(BIN)/python benchmarks/locust/run.py headless
+
+clean: ## remove what make has made
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "flashpy needs Python 3.11 or later; $(PYTHON) is older (make PYTHON=python3.12 ...)."; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
+
+# Editable, so that what is tested and served is this tree.
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint,locust]'
+	@touch $@ .venv/installed .venv/installed-locust
+
+.venv/installed-locust: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[locust]'
+	@touch $@ .venv/installed
