@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from flashpy import __version__
 from flashpy.config import Config, load
@@ -25,6 +26,12 @@ EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 RESERVED_DESCRIPTORS = 128
 """For sockets and pipes of our own, logs, and descriptors on their way from helpers."""
+
+
+class _Lines(click.types.StringParamType):
+    """A text; of several in the environment each has a line of its own, since they may have blanks in them."""
+
+    envvar_list_splitter = "\n"
 
 
 def _header(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
@@ -57,7 +64,14 @@ def _header(context: click.Context, parameter: click.Parameter, values: tuple[st
     metavar="ADDRESS",
     help="host:port, [ipv6]:port, unix:PATH or fd://N instead of --host and --port; repeatable.",
 )
-@click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    envvar="FLASHPY_CONFIG",
+    help="Configuration file (TOML).",
+)
 @click.option(
     "--index", multiple=True, metavar="NAME", help="Index file of directories; repeatable.  [default: index.html]"
 )
@@ -66,7 +80,9 @@ def _header(context: click.Context, parameter: click.Parameter, values: tuple[st
     "headers",
     multiple=True,
     metavar="NAME:VALUE",
+    type=_Lines(),
     callback=_header,
+    envvar="FLASHPY_HEADER",
     help="Field added to each answer; repeatable.",
 )
 @click.option(
@@ -81,7 +97,7 @@ def _header(context: click.Context, parameter: click.Parameter, values: tuple[st
     metavar="SECONDS",
     help="How long requests under way may take at shutdown.  [default: 30]",
 )
-@click.version_option(__version__, prog_name="flashpy")
+@click.version_option(__version__, prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
     host: str | None,
@@ -149,9 +165,10 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 def _addresses(host: str | None, port: int | None, bind: tuple[str, ...], file: Path | None) -> list[str] | None:
     """--bind, or --host and --port; None where nothing was given and the file has the word."""
-    if bind:
-        if host is not None:
-            raise click.UsageError("Give either --bind or --host and --port.")
+    optional = {name for name in ("bind", "host", "port") if _is_option(name)}
+    if optional > {"bind"}:
+        raise click.UsageError("Give either --bind or --host and --port.")
+    if bind and (not optional or "bind" in optional):  # options come before the environment, whichever they are
         return list(bind)
     if host is None and port is None:
         return None
@@ -162,6 +179,11 @@ def _addresses(host: str | None, port: int | None, bind: tuple[str, ...], file: 
     return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
 
 
+def _is_option(name: str) -> bool:
+    """Whether a parameter was given on the command line, rather than in the environment."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def _first_address(file: Path | None) -> tuple[str, int]:
     """The host and port of the file's first address, for the half that the options do not give."""
     host, _, port = load(file).server.bind[0].rpartition(":")
@@ -169,6 +191,7 @@ def _first_address(file: Path | None) -> tuple[str, int]:
 
 
 def _serve(config: Config) -> int:
+    _open_standard_streams()
     logging.basicConfig(
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -176,6 +199,20 @@ def _serve(config: Config) -> int:
     _raise_descriptor_limit(config)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(config))
+
+
+def _open_standard_streams() -> None:
+    """Where a standard descriptor is closed, put /dev/null there: what is opened next would take its number, and get
+    what is written to it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 async def _run(config: Config) -> int:
@@ -193,8 +230,10 @@ async def _run(config: Config) -> int:
     loop.add_signal_handler(signal.SIGTERM, interrupted.set)
     _banner(server)
     gc.collect()
-    gc.freeze()  # what lives now lives for long: no collection needs to look at it
-    gc.set_threshold(50_000, 20, 100)
+    # What lives now lives for long, so no collection needs to look at it; and what comes later (cache entries above
+    # all) has no cycles, so a full collection would only stall the loop: 40 ms with some ten thousand entries.
+    gc.freeze()
+    gc.set_threshold(1_000, 3, 1_000_000)
     await interrupted.wait()
     if sys.stderr.isatty():
         click.echo("\nEnding; a second Ctrl-C ends at once.", err=True)

@@ -118,7 +118,9 @@ def load(path: str | Path | None = None, overrides: Overrides | None = None) -> 
     """
     text, tables = ("", {}) if path is None else _read(Path(path))
     for section, values in (overrides or {}).items():
-        tables[section] = {**tables.get(section, {}), **values}
+        below = tables.get(section, {})
+        if isinstance(below, dict):  # else it is for the check below to say
+            tables[section] = {**below, **values}
     where = "the options given" if path is None else str(path)
     try:
         config = msgspec.convert(tables, Config)

@@ -32,6 +32,7 @@ from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
 from flashpy.job.kinds import Runner
+from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.site import Site
@@ -52,7 +53,7 @@ class Server:
     def __init__(self, config: Config | str | Path) -> None:
         if not isinstance(config, Config):
             config = load(overrides={"site": {"root": str(config)}, "server": {"bind": ["127.0.0.1:0"]}})
-        self.config = config
+        self.config = config = _fit_into_memory(config)
         self._metrics = Metrics()
         self._now = Now(time.monotonic(), time.time())
         self._pool: HelperPool | None = None
@@ -150,8 +151,8 @@ class Server:
                 _log.warning("%d connections were cut off at shutdown.", len(service.deadlines))
         for connection in _connections(service):
             connection.close()
-        self._service = None
         _log.debug("Counters at exit: %s", self.metrics())
+        self._service = None
         await self._abandon()
 
     async def _abandon(self) -> None:
@@ -161,6 +162,7 @@ class Server:
             self._ticker = None
         for sock in self._sockets:
             sock.close()
+        self._sockets, self._listeners = [], []
         if self._log is not None:
             await self._log.close()
             self._log = None
@@ -189,6 +191,12 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop(0.0 if kind else None)
+
+
+def _fit_into_memory(config: Config) -> Config:
+    """The file cache takes at most an eighth of the memory there is: what it takes, the kernel's page cache lacks."""
+    room = min(config.cache.file_bytes, memory_limit() // 8)
+    return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, file_bytes=room))
 
 
 def _connections(service: Service) -> list[Connection]:

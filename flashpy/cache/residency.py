@@ -27,6 +27,10 @@ PROBE_STEP = 64 * 1024
 """Between two probes: the largest read-ahead that arrives as one piece is about this."""
 
 
+BUSY = 1.0
+"""Seconds for which a device counts as busy after a window had to be loaded from it."""
+
+
 class Means(Enum):
     """What tells residency on a device."""
 
@@ -92,10 +96,12 @@ class Residency:
     ``remembered`` is for how many seconds a loaded window counts as resident where nothing else tells.
     """
 
-    __slots__ = ("_means", "_remembered")
+    __slots__ = ("_buffer", "_busy_until", "_means", "_remembered")
 
     def __init__(self, remembered: float) -> None:
         self._means: dict[int, Means] = {}
+        self._buffer = memoryview(bytearray(WINDOW))
+        self._busy_until: dict[int, float] = {}
         self._remembered = remembered
 
     def means(self) -> dict[int, str]:
@@ -125,6 +131,7 @@ class Residency:
 
     def loaded(self, file: Descriptor, offset: int, length: int, now: float) -> None:
         """A helper has just read this window: learn the device's means from it, or remember it."""
+        self._busy_until[file.device] = now + BUSY
         means = self._means.get(file.device)
         if means is None:
             means = self._choose(file.fd, offset)
@@ -135,6 +142,27 @@ class Residency:
             if file.loaded is None:
                 file.loaded = {}
             file.loaded[offset // WINDOW] = (offset, offset + length, now + self._remembered)
+
+    def busy(self, file: Descriptor, now: float) -> bool:
+        """Whether windows of the file's device had to be loaded lately: then what the test says may be untrue in the
+        next moment, and ``read_now`` is the better way to send."""
+        return self._busy_until.get(file.device, 0.0) > now
+
+    def read_now(self, file: Descriptor, offset: int, length: int) -> memoryview | None:
+        """What can be read of a window without waiting, which is test and read in one and cannot mispredict.
+
+        Empty if its first page is not in memory; None where the device does not know RWF_NOWAIT. The bytes are good
+        until the next call.
+        """
+        if self._means.get(file.device) in (None, Means.MEMORY):
+            return None
+        try:
+            count = os.preadv(file.fd, [self._buffer[:length]], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return self._buffer[:0]
+        except OSError:
+            return None
+        return self._buffer[:count] if count else None
 
     def _all_cached(self, fd: int, offset: int, length: int) -> bool:
         first, last = offset // PAGE, (offset + length - 1) // PAGE

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 from collections import deque
 
 import aiofiles
@@ -39,7 +40,10 @@ class AccessLog:
         Raises:
             StartError: it cannot be opened.
         """
-        if self._path != "-":
+        if self._path == "-":
+            if sys.stdout is None:
+                raise StartError("There is no standard output for the access log; give it a file (log.access_file).")
+        else:
             try:
                 self._file = await aiofiles.open(self._path, "ab")
             except OSError as error:
@@ -76,7 +80,8 @@ class AccessLog:
                 await self._write(b"".join(combined(self._records.popleft()) for _ in range(count)), count)
             if self._dropped:
                 _log.warning(
-                    "%d lines of the access log were dropped: it cannot be written fast enough.", self._dropped
+                    "%d lines of the access log are missing: they could not be written, or not fast enough.",
+                    self._dropped,
                 )
                 self._dropped = 0
             if self._closing:

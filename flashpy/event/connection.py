@@ -8,7 +8,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from flashpy.buffers import Slice
@@ -101,7 +101,7 @@ class Connection:
     def _writable(self) -> None:
         service = self._service
         service.now.monotonic = _monotonic()
-        self._guarded_flush()
+        self._guarded(self._flush)
         late = _monotonic() - service.iteration()
         if late > STALL:
             service.metrics.stalls.note(service.iteration(), late, "sending")
@@ -110,13 +110,8 @@ class Connection:
         """A job that a request waited for is done."""
         if self.state is State.CLOSED:
             return
-        try:
-            self._answer(request, result)
-            self._flush()
-        except OSError:
-            self.close()
-        except Exception:
-            self._fail()
+        self._guarded(partial(self._answer, request, result))
+        self._guarded(self._flush)
 
     def _loaded(self, result: Result) -> None:
         """The window that the output waited for has been loaded, or cannot be."""
@@ -126,8 +121,8 @@ class Connection:
         if result.outcome is not Outcome.LOADED:
             self.close()  # its head may have gone: there is no other way to say that the body will not come
             return
-        self._output.loaded(window)
-        self._guarded_flush()
+        self._guarded(partial(self._output.loaded, window))
+        self._guarded(self._flush)
 
     def due(self, now: float) -> float:
         """Until when this state may last (see deadlines.Timed)."""
@@ -208,9 +203,10 @@ class Connection:
         else:
             service.runner.run(outcome, partial(self._resume, request))
 
-    def _guarded_flush(self) -> None:
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """The barrier around a step that no other callback is around."""
         try:
-            self._flush()
+            step()
         except OSError:
             self.close()
         except Exception:
@@ -294,12 +290,7 @@ class Connection:
 
     def _take_held(self) -> None:
         if self.state is not State.CLOSED:
-            try:
-                self._receive(b"")
-            except OSError:
-                self.close()
-            except Exception:
-                self._fail()
+            self._guarded(partial(self._receive, b""))
 
     def _record_answered(self) -> None:
         """Log the answers that have left whole."""

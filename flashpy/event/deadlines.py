@@ -1,10 +1,9 @@
-"""Time-outs of connections: one ordered queue per state, swept once a second, and no timer per connection.
+"""Time-outs of connections: one table per state, swept once a second, and no timer per connection.
 
-A connection that was active is not moved in its queue then and there: the sweep that finds it due asks when it was
-touched last, and moves it.
+A connection that was active is not noted in its table then and there: the sweep that finds it due asks when it was
+touched last. So a table is in no order after a while, and the sweep looks through all of it (0.25 ms for 16,000).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
@@ -36,46 +35,43 @@ class Timed(Protocol):
 
 
 class Deadlines:
-    """All connections of a server by state, those that entered it first in front."""
+    """All connections of a server by state, each with the time at which it is to be looked at."""
 
-    __slots__ = ("_limits", "_queues")
+    __slots__ = ("_limits", "_tables")
 
     def __init__(self, limits: dict[State, float]) -> None:
         self._limits = limits
-        self._queues: dict[State, OrderedDict[Timed, float]] = {state: OrderedDict() for state in State}
+        self._tables: dict[State, dict[Timed, float]] = {state: {} for state in State}
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(map(len, self._tables.values()))
 
     def count(self, state: State) -> int:
         """How many are in a state."""
-        return len(self._queues[state])
+        return len(self._tables[state])
 
     def all(self) -> list[Timed]:
         """All connections, in no particular order; a copy."""
-        return [timed for queue in self._queues.values() for timed in queue]
+        return [timed for table in self._tables.values() for timed in table]
 
     def enter(self, timed: Timed, state: State, now: float) -> None:
         """Move to a state (from CLOSED: add; to CLOSED: remove)."""
-        self._queues[timed.state].pop(timed, None)
+        self._tables[timed.state].pop(timed, None)
         timed.state = state
         if state is not State.CLOSED:
-            self._queues[state][timed] = now + self._limits.get(state, float("inf"))
+            self._tables[state][timed] = now + self._limits.get(state, float("inf"))
 
     def sweep(self, now: float, failed: Callable[[Timed], None]) -> int:
         """Expire what is late, and say how many. ``failed`` is told of one whose expiry raised."""
         expired = 0
-        for state, queue in self._queues.items():
-            if state not in self._limits:
-                continue
-            while queue:
-                timed, due = next(iter(queue.items()))
-                if due > now:
-                    break
+        for state in self._limits:
+            table = self._tables[state]
+            for timed in [timed for timed, due in table.items() if due <= now]:
+                if timed not in table:
+                    continue  # ended by another's expiry
                 due = timed.due(now)
                 if due > now:
-                    queue[timed] = due
-                    queue.move_to_end(timed)
+                    table[timed] = due
                     continue
                 expired += 1
                 try:

@@ -1,5 +1,6 @@
 """Listening sockets: making them from addresses, and accepting."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -16,6 +17,8 @@ _log = logging.getLogger("flashpy.listener")
 
 BATCH = 64
 """Connections accepted before others have their turn."""
+LAST_BATCHES = 64
+"""Batches accepted at the end: as many connections as a kernel lets wait by default (net.core.somaxconn)."""
 PAUSE = 0.1
 """Seconds without accepting when descriptors have run out."""
 
@@ -40,6 +43,8 @@ def bind(address: str, backlog: int) -> list[socket.socket]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise StartError(f"The host {host!r} is not known: {error.strerror}.") from None
+    except ValueError:  # IDNA's rules, or a NUL
+        raise StartError(f"{host!r} is no host name; write a name or an address.") from None
     sockets: list[socket.socket] = []
     for family, kind, protocol, _, place in dict.fromkeys(found):
         try:
@@ -79,11 +84,27 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"{host}:{port} cannot be bound: {error.strerror}."
 
 
+class _UnixListener(socket.socket):
+    """A listening Unix socket of our own: its name goes when it is closed."""
+
+    path = ""
+
+    def close(self) -> None:
+        if self.path:  # before the socket: who comes after us finds no name, and so takes none that is then removed
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+            self.path = ""
+        super().close()
+
+
 def _bind_unix(path: str, backlog: int) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if not path or "\0" in path:
+        raise StartError(f"{'unix:' + path!r} names no socket; write unix:PATH.")
+    sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)
         sock.bind(path)
+        sock.path = os.path.abspath(path)
         sock.listen(backlog)
         sock.setblocking(False)
     except OSError as error:
@@ -101,19 +122,26 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
+        except BlockingIOError:
+            pass  # somebody listens, and has more to accept than there is room for
 
 
 def _take_over(number: str, backlog: int) -> socket.socket:
     try:
         sock = socket.socket(fileno=int(number))
+    except (OSError, ValueError, OverflowError):
+        raise StartError(f"fd://{number} is no listening socket.") from None
+    try:
         if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             sock.listen(backlog)
         sock.setblocking(False)
-    except (OSError, ValueError):
+    except OSError:
+        sock.detach()  # it is not ours
         raise StartError(f"fd://{number} is no listening socket.") from None
     return sock
 
@@ -134,7 +162,6 @@ class Listener:
         self._service = service
         self.sock = sock
         self._accepting = False
-        self._unlink = sock.getsockname() if sock.family == socket.AF_UNIX else None
 
     def start(self) -> None:
         """Accept from now on."""
@@ -145,16 +172,17 @@ class Listener:
         """Accept what has come so far, and no more."""
         if self._accepting:
             self._service.loop.remove_reader(self.sock.fileno())
-            self._readable()
+            for _ in range(LAST_BATCHES):
+                if not self._accept():
+                    break
         self._accepting = False
         self.sock.close()
-        if isinstance(self._unlink, str) and self._unlink:
-            try:
-                os.unlink(self._unlink)
-            except OSError:
-                pass
 
     def _readable(self) -> None:
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Accept a batch. Whether there may be more to accept now."""
         service = self._service
         service.now.monotonic = time.monotonic()
         try:
@@ -162,14 +190,16 @@ class Listener:
                 sock, address = self.sock.accept()
                 self._welcome(sock, address)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             if error.errno in _SHORT:
                 self._pause(error)
+                return False
             # others are the troubles of the connection that was to be accepted: accept(2)
         except Exception:
             service.metrics.faults += 1
             _log.exception("A connection could not be set up.")
+        return True
 
     def _welcome(self, sock: socket.socket, address: object) -> None:
         service = self._service

@@ -14,6 +14,8 @@ from flashpy.now import Now
 
 TURN = 2 * 2**20
 """Bytes that one connection may send before others have their turn."""
+LOAD_TRIES = 3
+"""Times that a window is loaded before it is sent whatever the wait: memory so short that pages go at once."""
 MISPREDICTED = 0.001
 """A sendfile of a window that was said to be resident should not take this many seconds."""
 
@@ -30,7 +32,7 @@ class Progress(Enum):
 class Output:
     """What is still to be sent, and the sending. Never waits: for the socket, nor for a disk."""
 
-    __slots__ = ("_cleared", "_metrics", "_now", "_queue", "_residency", "_sock", "sent")
+    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_queue", "_residency", "_sock", "sent")
 
     def __init__(self, sock: socket.socket, residency: Residency, now: Now, metrics: Metrics) -> None:
         self._sock = sock
@@ -39,6 +41,7 @@ class Output:
         self._metrics = metrics
         self._queue: deque[Piece | memoryview] = deque()
         self._cleared = 0  # bytes of the first slice that may be sent without another test
+        self._loads = 0  # of the window that is next, since anything was sent of it
         self.sent = 0  # bytes given to the kernel, ever
 
     def __bool__(self) -> bool:
@@ -75,6 +78,7 @@ class Output:
         """A helper has just loaded this window: it is sent without asking again, so that no request can loop."""
         self._residency.loaded(window.file, window.offset, window.length, self._now.monotonic)
         self._cleared = window.length
+        self._loads += 1
 
     def push(self) -> Progress:
         """Send as much as can be sent now.
@@ -92,7 +96,7 @@ class Output:
                 if progress is not Progress.SENT:
                     return progress
         except BlockingIOError:
-            self._cleared = 0  # who knows what has been evicted when the socket takes more
+            self._cleared = self._loads = 0  # who knows what has been evicted when the socket takes more
             return Progress.BLOCKED
         return Progress.SENT
 
@@ -123,21 +127,41 @@ class Output:
     def _send_slice(self, piece: Slice) -> Progress:
         if not self._clear(piece):
             return Progress.ABSENT
-        began = time.monotonic()
-        sent = os.sendfile(self._sock.fileno(), piece.file.fd, piece.offset, self._cleared)
-        if time.monotonic() - began > MISPREDICTED:
-            self._metrics.mispredictions += 1
+        if self._loads or self._residency.busy(piece.file, self._now.monotonic):
+            sent = self._send_by_memory(piece)
+            if sent < 0:
+                self._cleared = 0
+                return Progress.ABSENT
+        else:
+            sent = self._send_file(piece)
         if not sent:
             self._metrics.truncated += 1
             return Progress.BROKEN
         self.sent += sent
         self._cleared -= sent
+        self._loads = 0 if not self._cleared else self._loads
         if sent == piece.length:
             self._queue.popleft()
             self._cleared = 0
         else:
             self._queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
         return Progress.SENT
+
+    def _send_by_memory(self, piece: Slice) -> int:
+        """Send of a window while its disk is busy, when memory is short and pages may go at any moment: sendfile would
+        wait for them, a read that may not wait says so. The bytes sent, or -1 if the window must be loaded (again)."""
+        data = self._residency.read_now(piece.file, piece.offset, self._cleared)
+        if data is None or (not data and self._loads >= LOAD_TRIES):
+            return self._send_file(piece)
+        return self._sock.send(data) if data else -1
+
+    def _send_file(self, piece: Slice) -> int:
+        """Send of a window by sendfile(2): zero copy, and its pages stay warm."""
+        began = time.monotonic()
+        sent = os.sendfile(self._sock.fileno(), piece.file.fd, piece.offset, self._cleared)
+        if time.monotonic() - began > MISPREDICTED:
+            self._metrics.mispredictions += 1
+        return sent
 
     def _clear(self, piece: Slice) -> bool:
         """Whether the window at the beginning of the slice may be sent: tested now, or still good from before."""

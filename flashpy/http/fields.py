@@ -145,7 +145,8 @@ def qualities(value: bytes) -> dict[bytes, float]:
 def prefers_html(accept: bytes | None) -> bool:
     """Whether an error page should be HTML rather than plain text, by Accept (RFC 9110, 12.5.1).
 
-    Plain text wins a draw, so ``*/*`` and no Accept at all, as curl and programs send, give plain text.
+    Plain text wins a draw, so ``*/*`` and no Accept at all, as curl and programs send, give plain text; unless it is
+    HTML alone that is named.
     """
     if not accept:
         return False
@@ -155,6 +156,6 @@ def prefers_html(accept: bytes | None) -> bool:
         family = kind.partition(b"/")[0] + b"/*"
         return weights.get(kind, weights.get(family, weights.get(b"*/*", 0.0)))
 
-    return weight(b"text/html") > weight(b"text/plain") or (
-        b"text/html" in weights and b"text/plain" not in weights and weights[b"text/html"] > 0
-    )
+    html, plain = weight(b"text/html"), weight(b"text/plain")
+    named = b"text/html" in weights and b"text/plain" not in weights
+    return html > plain or (html == plain > 0 and named)

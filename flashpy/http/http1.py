@@ -27,10 +27,8 @@ from flashpy.http.response import Response
 from flashpy.http.target import Target, parse_target, valid_authority
 from flashpy.http.wire import Sendable, Tails
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
-_LINE_SO_FAR = re.compile(
-    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: (?:[\x21-\x7e\x80-\xff]+(?: [HTP/0-9.]{0,8}\r?)?)?)?|\r?"
-)
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
+_LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\xff]+(?: [HTP/0-9.]{0,8}\r?)?)?)?|\r?")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _END = b"\r\n\r\n"
@@ -55,19 +53,18 @@ class _Reading(Enum):
     NOTHING = auto()  # after a fault, or a request that ends the connection
 
 
-class Framer:
-    """One httptools parser: the judge of a message's fields and of where its body ends."""
+class _Sink:
+    """What httptools calls back. Apart from the framer, so that the two are no reference cycle."""
 
-    __slots__ = ("_feed", "_fields", "complete", "fields")
+    __slots__ = ("_fields", "complete", "fields")
 
     def __init__(self) -> None:
-        self._feed = httptools.HttpRequestParser(self).feed_data
         self._fields: dict[bytes, bytes] = {}
         self.fields: dict[bytes, bytes] = {}
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by httptools for each field, and for trailers too, which are dropped (RFC 9110, 6.5.1)."""
+        """Called for each field, and for trailers too, which are dropped (RFC 9110, 6.5.1)."""
         name = name.lower()
         value = value.rstrip(b" \t")
         fields = self._fields
@@ -78,17 +75,37 @@ class Framer:
         fields[name] = value
 
     def on_headers_complete(self) -> None:
-        """Called by httptools at the end of the head."""
+        """Called at the end of the head."""
         self.fields, self._fields = self._fields, {}
 
     def on_message_complete(self) -> None:
-        """Called by httptools at the end of the body."""
+        """Called at the end of the body."""
         self.complete = True
         self._fields = {}
 
+
+class Framer:
+    """One httptools parser: the judge of a message's fields and of where its body ends."""
+
+    __slots__ = ("_feed", "_sink")
+
+    def __init__(self) -> None:
+        self._sink = _Sink()
+        self._feed = httptools.HttpRequestParser(self._sink).feed_data
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The fields of the head, by lower-case name."""
+        return self._sink.fields
+
+    @property
+    def complete(self) -> bool:
+        """The message has ended."""
+        return self._sink.complete
+
     def begin(self, block: bytes) -> bool:
         """Judge a field block, from the CRLF before it to the empty line. Whether this framer may be used again."""
-        self.complete = False
+        self._sink.complete = False
         try:
             self._feed(b"GET / HTTP/1.1" + block)
         except httptools.HttpParserUpgrade:
@@ -216,9 +233,12 @@ class Http1:
             else:
                 self.unread = self.unread or position < len(data)
         except _Fault as fault:
+            line = data[position:].partition(b"\r\n")[0][:256]
+            if (pending := self._pending) is not None:  # the fault is in its body; HEAD stays HEAD: RFC 9110, 9.3.2
+                line = pending.method + b" " + pending.target
             self._reading, self._pending, self._continue = _Reading.NOTHING, None, False
             self.unread = True
-            requests.append(faulty(fault.status, data[position:].partition(b"\r\n")[0][:256]))
+            requests.append(faulty(fault.status, line))
         if fresh and len(requests) == 1 and not self._buffer and self._one_head(data):
             shared.memo.learn(data, requests[0])
         self._order.extend(requests)
@@ -326,7 +346,8 @@ class Http1:
     def _expect_body(self, framer: Framer, content_length: bytes | None) -> None:
         limit = self._shared.limits.body
         self._chunked = content_length is None
-        self._body_left = limit if content_length is None else int(content_length)
+        # httptools has judged the number, but lets any count of leading zeros pass, and int() limits digits.
+        self._body_left = limit if content_length is None else int(content_length.lstrip(b"0"))
         if self._body_left > limit:
             raise _Fault(413)
         self._framer = framer

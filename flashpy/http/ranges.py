@@ -49,6 +49,8 @@ def select(value: bytes, size: int, limit: int) -> list[Span] | None:
         match = _MEMBER.fullmatch(member)
         if not match or (match[1] and match[2] and _number(match[2]) < _number(match[1])):
             return None
+        if not size and match[3] and _number(match[3]):
+            return None  # RFC 9110, 14.1.2: a suffix of what is empty is satisfiable, and the whole of it
         span = _resolve(match[1], match[2], match[3], size)
         if span:
             spans.append(span)

@@ -37,8 +37,8 @@ def parse_target(target: bytes) -> Target | None:
     authority = None
     if not target.startswith(b"/"):
         match = _ABSOLUTE.fullmatch(target)
-        if not match or not match[1] or not valid_authority(match[1]):
-            return None
+        if not match or match[1][:1] in (b"", b":") or not valid_authority(match[1]):
+            return None  # RFC 9110, 4.2.1: an empty host is invalid
         authority, target = match[1], match[2]
         if not target.startswith(b"/"):
             target = b"/" + target

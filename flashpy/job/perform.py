@@ -146,8 +146,9 @@ def _is_file(root: int, relative: bytes) -> bool:
 
 
 def identity_of(found: os.stat_result) -> Identity:
-    """The identity in a stat result."""
-    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    """The identity in a stat result; file systems know times that 64 bits of nanoseconds (1677 to 2262) do not hold."""
+    modified = max(-(2**63), min(found.st_mtime_ns, 2**63 - 1))
+    return Identity(found.st_dev, found.st_ino, found.st_size, modified, found.st_ctime_ns)
 
 
 def _read_small(fd: int, small: int) -> tuple[Identity, bytes | None]:

@@ -38,6 +38,7 @@ def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     server = os.getppid()
     set_title(f"flashpy: fork server of {server}")
+    yield_to_others()
     gc.collect()
     gc.freeze()
     while control.recv(1):
@@ -57,6 +58,16 @@ def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: 
         ours.close()
         theirs.close()
     os._exit(0)
+
+
+def yield_to_others() -> None:
+    """Let the server's loop run first where it and its helpers share a core: a helper that is woken by a job does not
+    push the loop aside (SCHED_BATCH, sched(7)), and the loop gets the greater share. Helpers mostly wait for disks."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.nice(5)
+    except OSError:
+        pass  # forbidden here: it goes without
 
 
 def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:

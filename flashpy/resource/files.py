@@ -159,12 +159,16 @@ class Files:
             return job
         if coding and found.translation.outcome is not Outcome.FILE:  # the variant has gone meanwhile
             entry = self._pathnames.get(request.path)
-            return self._serve(request, _held(entry), negotiate=False) if entry else self._first_sight(request)
+            if entry is None:  # evicted: ask for the file alone, or a variant that is never readable would make a loop
+                return self._template._replace(path=request.path, suffixes=())
+            return self._serve(request, _held(entry), negotiate=False)
         return self._serve(request, found)
 
     def _admit(self, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
         """Take a job's result into the caches. None if it says "unchanged" of what is not there any more."""
         key = job.path if coding is None else b"\0" + job.path
+        if coding is None:
+            job = job._replace(suffixes=self._template.suffixes)  # the next look is for all variants again
         entry = self._pathnames.get(key)
         old = entry.representation if entry else None
         now = self._now.monotonic
@@ -183,28 +187,36 @@ class Files:
             self._pathnames.put(key, entry)
             return _Found(entry, None, None)
         entry = Translation(job, coding, result, now + self._cache.valid)
-        representation, content = self._keep(job, coding, result)
-        entry.take(representation)
+        representation, content = self._keep(entry, result)
         self._pathnames.put(key, entry)
         return _Found(entry, representation, content)
 
-    def _keep(self, job: Translate, coding: bytes | None, result: Result) -> tuple[Representation, Content]:
-        """The representation and the content of a file that was found, from the caches or new."""
+    def _keep(self, entry: Translation, result: Result) -> tuple[Representation, Content]:
+        """The representation and the content of a file that was found, from the caches or new.
+
+        They are linked before the caches get them: so what a budget has no room for is unlinked at once, and nobody
+        holds bytes or descriptors that no cache counts.
+        """
         identity = result.identity
         assert identity is not None
-        content = self._files.get(identity)
-        if content is None:
-            data = result.body if result.body is not None else result.file
+        held = self._files.get(identity)
+        data = result.body if result.body is not None else result.file
+        if held is None:
             assert data is not None
             content = Content(identity, data)
-            self._files.put(content)
-        name = job.path + result.name if coding is None else job.path.rpartition(b".")[0]
+        else:
+            content = held
+        path, coding = entry.job.path, entry.coding
+        name = path + result.name if coding is None else path.rpartition(b".")[0]
         variant = Variant(media_type(name), coding, bool(coding or result.suffixes))
-        representation = self._headers.get((identity, variant))
-        if representation is None:
-            representation = Representation(identity, variant, self._extra, self._now.wall)
-            self._headers.put((identity, variant), representation)
+        known = self._headers.get((identity, variant))
+        representation = known or Representation(identity, variant, self._extra, self._now.wall)
         representation.take_content(content)
+        entry.take(representation)
+        if known is None:
+            self._headers.put((identity, variant), representation)
+        if held is None:
+            self._files.put(content)
         return representation, content
 
     # From what is found to an answer
@@ -221,8 +233,9 @@ class Files:
                 return variant
             if variant is not None:
                 translation, representation, content = variant
+        job = translation.job if negotiate else translation.job._replace(suffixes=())
         if representation is None:
-            return translation.job
+            return job
         verdict = evaluate(request.fields, representation.validators, self._now.wall)
         if verdict is Verdict.NOT_MODIFIED:
             return representation.not_modified
@@ -231,7 +244,7 @@ class Files:
         if request.method == b"HEAD":
             return representation.head_only
         if content is None:
-            return translation.job
+            return job
         return self._content(request, representation, content)
 
     def _variant(self, request: Request, translation: Translation) -> _Found | Translate | None:

@@ -1,0 +1,1 @@
+"""Benchmark programs. Nothing imports them; they are run from the root as ``python -m benchmarks.NAME``."""

@@ -1,0 +1,126 @@
+"""Tables (Markdown) and charts (SVG) from the JSON files of ``results/``: no figure is written by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chart import Bar, Group, draw
+from benchmarks.harness import RESULTS
+from benchmarks.result import shown
+
+Json = Mapping[str, Any]
+
+
+def drawn(found: Json) -> list[str]:
+    """The cases that have figures."""
+    return [case for case, servers in found["summary"].items() if servers]
+
+
+def figure(found: Json, case: str, server: str, column: Json) -> str:
+    """One cell of a table: the median, and the least and the greatest in parentheses."""
+    value = found["summary"][case][server].get(column["key"])
+    return shown(value, column["digits"]) if value else ""
+
+
+def table(found: Json, case: str) -> Iterator[str]:
+    """The table of one case; columns without any figure are left out."""
+    servers = found["summary"][case]
+    columns = [c for c in found["columns"] if any(c["key"] in figures for figures in servers.values())]
+    yield f"\n## {found['cases'][case][:1].upper()}{found['cases'][case][1:]}\n"
+    yield f"| server | {' | '.join(column['label'] for column in columns)} |"
+    yield f"|---|{'---:|' * len(columns)}"
+    for server in servers:
+        cells = (figure(found, case, server, column) for column in columns)
+        yield f"| {found['servers'][server]} | {' | '.join(cells)} |"
+
+
+def machine(found: Json) -> Iterator[str]:
+    """What the figures were taken on, with which settings and versions."""
+    said = found["machine"]
+    yield "\n## Machine and settings\n"
+    yield f"- {said['cpu']}, {said['cores']} cores, {said['memory_mib']:,} MiB, {said['kernel']}"
+    yield f"- Python {said['python']}"
+    yield f"- revision {said['revision']}, {said['date']}"
+    yield f"- load average at the start {said['load_average_at_start']:.2f}"
+    yield f"- {'; '.join(f'{key}: {value}' for key, value in found['settings'].items())}"
+    for server, version in said["versions"].items():
+        yield f"- {found['servers'][server]}: {version}"
+
+
+def invalid(found: Json) -> Iterator[str]:
+    """The runs that do not count, and why."""
+    faulty = [run for run in found["runs"] if run["faults"]]
+    if faulty:
+        yield "\n## Runs that do not count\n"
+    for run in faulty:
+        reasons = "; ".join(run["faults"]).replace("\n", " ")
+        yield f"- round {run['round']}, {run['case']}, {found['servers'][run['server']]}: {reasons}"
+
+
+def markdown(found: Json) -> str:
+    """The whole page of one result."""
+    lines = [
+        f"# {found['title']}",
+        "",
+        "Medians; in parentheses least and greatest of the rounds. Written by `benchmarks/render.py`.",
+    ]
+    if drawn(found):
+        lines += ["", f"![chart]({found['name']}.svg)"]
+    for case in drawn(found):
+        lines += table(found, case)
+    return "\n".join([*lines, *invalid(found), *machine(found)]) + "\n"
+
+
+def bars(found: Json, case: str) -> Iterator[Bar]:
+    """The bars of one case: for each server one per figure of the chart, the first of them labelled."""
+    digits = {column["key"]: column["digits"] for column in found["columns"]}
+    for server, figures in found["summary"][case].items():
+        keys = [key for key in found["chart"]["keys"] if key in figures]
+        for number, key in enumerate(keys):
+            value = figures[key]
+            yield Bar(
+                label="" if number else found["servers"][server],
+                median=value["median"],
+                least=value["min"],
+                greatest=value["max"],
+                text=f"{value['median']:,.{digits[key]}f}",
+                own=server.startswith("flashpy"),
+                second=bool(number),
+            )
+
+
+def svg(found: Json) -> str:
+    """The chart of one result."""
+    labels = {column["key"]: column["label"] for column in found["columns"]}
+    names = [labels[key] for key in found["chart"]["keys"]]
+    scale = ", logarithmic scale" if found["chart"]["logarithmic"] else ""
+    note = f"{' and (paler) '.join(names)}{scale}: median, least to greatest"
+    groups = [Group(found["cases"][case], list(bars(found, case))) for case in drawn(found)]
+    return draw(found["title"], note, groups, found["chart"]["logarithmic"])
+
+
+def render(path: Path) -> None:
+    """Write NAME.md and NAME.svg beside NAME.json."""
+    found: Json = json.loads(path.read_text())
+    path.with_suffix(".md").write_text(markdown(found))
+    if drawn(found):
+        path.with_suffix(".svg").write_text(svg(found))
+    print(f"rendered {path.stem}")
+
+
+def main() -> int:
+    """Render every result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the JSON files")
+    for path in sorted(parser.parse_args().results.glob("*.json")):
+        render(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The stall test: how long hot requests wait while other clients ask for files that do not fit into memory.
+
+Each server gets 128 MiB of memory and a slow disk (control groups), a freshly mounted tree of 600 MB, and
+32 clients that keep the disk busy. A probe asks for one hot file 100 times a second. A server whose loop
+waits for the disk lets the probe wait as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import confine, disk, harness, result
+from benchmarks.disk import Device
+from benchmarks.harness import UnavailableError
+from benchmarks.result import Chart, Column, Result, Run
+from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, Kind, Server, ServerFailedError, running
+from benchmarks.stall_clients import EXPONENT, GRACE, RATE
+from benchmarks.tree import HOT, SEED, TREES, Tree
+
+ALONE = 5.0
+"""Seconds of the measurement of the probe alone, before each measurement under load."""
+LATE = 5.0
+"""A run is invalid where the probe itself was later than so many milliseconds in its 99th percentile."""
+CASES = {"load": "the probe beside clients that keep the disk busy", "alone": "the probe alone"}
+COLUMNS = (
+    Column("p50_ms", "hot p50 ms", 1),
+    Column("p99_ms", "hot p99 ms", 1),
+    Column("p999_ms", "hot p99.9 ms", 1),
+    Column("max_ms", "hot max ms", 1),
+    Column("over_10_ms", "% over 10 ms", 2),
+    Column("over_50_ms", "% over 50 ms", 2),
+    Column("unanswered", f"no answer after {GRACE:g} s", 0),
+    Column("disk_rate", "disk-bound requests/s", 0),
+    Column("lag_p99_ms", "probe's own lag p99 ms", 2),
+    Column("cpu_seconds", "CPU s of the server", 2),
+    Column("own_mib", "own memory MiB", 0),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done in every run."""
+
+    tree: Tree
+    clients: int
+    seconds: float
+    choice: Choice
+    device: Device
+    place: Path
+
+
+def clients_command(port: int, tree: Tree, clients: int, warm_up: float, seconds: float) -> list[str]:
+    """The command that loads a server, pinned to its core."""
+    return [
+        "taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "benchmarks.stall_clients",
+        "--port", str(port), "--tree", tree.name, "--clients", str(clients),
+        "--warm-up", str(warm_up), "--seconds", str(seconds),
+    ]  # fmt: skip
+
+
+def measure(run: Run, server: Server, plan: Plan, clients: int, warm_up: float, seconds: float) -> None:
+    """Load the server once, and put figures and faults into the run."""
+    command = clients_command(server.port, plan.tree, clients, warm_up, seconds)
+    before = server.cpu_seconds()
+    limit = warm_up + seconds + GRACE + 30
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=limit, check=False)
+    if done.returncode:
+        raise ServerFailedError(f"the clients of {server.kind.name} failed: {done.stderr.strip()[-500:]}")
+    said = json.loads(done.stdout)
+    run.figures |= said["figures"]
+    run.figures["cpu_seconds"] = server.cpu_seconds() - before
+    run.faults += [f"{number} times {reason}" for reason, number in said["errors"].items()]
+    if (lag := run.figures["lag_p99_ms"]) > LATE:
+        run.faults.append(f"the probe itself was late, by {lag:.1f} ms in the 99th percentile")
+    if not server.alive():
+        run.faults.append("the server has ended")
+
+
+@contextmanager
+def throttled(groups: confine.Groups, device: Device) -> Iterator[None]:
+    """Slow the disk down for the time of the block."""
+    groups.throttle(device.number, True)
+    try:
+        yield
+    finally:
+        groups.throttle(device.number, False)
+
+
+def turn(number: int, kind: Kind, plan: Plan) -> list[Run]:
+    """One server's turn on a cold tree: the probe alone, then the probe under load."""
+    loaded, alone = (Run(number, case, kind.name) for case in CASES)
+    with disk.mounted(plan.device, plan.place) as root, confine.confined() as groups:
+        try:
+            with (
+                running(kind, root, HOT, plan.choice, confine.entering(groups)) as server,
+                throttled(groups, plan.device),
+            ):
+                measure(alone, server, plan, 0, 1.0, min(ALONE, plan.seconds))
+                measure(loaded, server, plan, plan.clients, plan.tree.warm_up, plan.seconds)
+                loaded.figures["own_mib"] = groups.own_memory() / 2**20
+        except (ServerFailedError, OSError) as error:
+            loaded.faults.append(str(error))
+    return [run for run in (alone, loaded) if run.figures or run.faults]
+
+
+def settings(plan: Plan, rounds: int) -> dict[str, object]:
+    """What the figures were taken with, for the result."""
+    return {
+        "rounds": rounds,
+        "seconds": plan.seconds,
+        "warm-up seconds": plan.tree.warm_up,
+        "tree": plan.tree.title,
+        "clients": plan.clients,
+        "Zipf exponent": EXPONENT,
+        "probes per second": RATE,
+        "memory MiB": confine.MEMORY >> 20,
+        "disk MB/s": confine.READ_BYTES / 1e6,
+        "disk reads/s": confine.READS,
+        "seed": SEED,
+    }
+
+
+@contextmanager
+def prepared(options: argparse.Namespace, choice: Choice) -> Iterator[Plan]:
+    """The image, built if need be and attached, for the time of the block."""
+    tree = TREES["names" if options.cold_names else "bodies"]
+    with tempfile.TemporaryDirectory(prefix="benchmark-disk-") as temporary:
+        scratch: Path = options.scratch or Path(temporary)
+        scratch.mkdir(parents=True, exist_ok=True)
+        with disk.attached(disk.image_of(tree, scratch)) as device:
+            yield Plan(tree, options.clients, options.seconds, choice, device, scratch / "mounted")
+
+
+def main() -> int:
+    """Run the benchmark from the command line."""
+    parser = harness.parser(__doc__ or "", "flashpy,flashpy-inline,nginx-aio,nginx", rounds=3, seconds=20)
+    parser.add_argument("--cold-names", action="store_true", help="40,000 files of 1 KiB: names are cold too")
+    parser.add_argument("--clients", type=int, default=32, help="clients that keep the disk busy")
+    parser.add_argument("--scratch", type=Path, help="where to keep the image from one run to the next")
+    options = parser.parse_args()
+    if os.geteuid():
+        raise UnavailableError("The stall test mounts an image and makes control groups; that needs root.")
+    harness.need(*disk.PROGRAMS)
+    confine.version()
+    kinds, choice = harness.chosen(options)
+    with prepared(options, choice) as plan:
+        found = Result(
+            name=f"stall-{plan.tree.name}",
+            title=f"Hot requests while the disk is busy: {plan.tree.title}",
+            columns=COLUMNS,
+            chart=Chart(("p50_ms", "p99_ms"), logarithmic=True),
+            cases=CASES,
+            servers={kind.name: kind.title for kind in kinds},
+            settings=settings(plan, options.rounds),
+            machine=harness.machine(kinds, choice),
+        )
+        for number, _, kind in harness.turns(options.rounds, ["load"], kinds):
+            for run in turn(number, kind, plan):
+                found.runs.append(run)
+                result.report(run, COLUMNS)
+    return result.finish(found, options.results)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.guarded(main))
