@@ -131,21 +131,22 @@ class Residency:
 
     def loaded(self, file: Descriptor, offset: int, length: int, now: float) -> None:
         """A helper has just read this window: learn the device's means from it, or remember it."""
-        self._busy_until[file.device] = now + BUSY
         means = self._means.get(file.device)
         if means is None:
             means = self._choose(file.fd, offset)
             if means is None:
                 return
             self._means[file.device] = means
-        if means is Means.MEMORY:
+        if means is not Means.MEMORY:
+            self._busy_until[file.device] = now + BUSY
+        else:
             if file.loaded is None:
                 file.loaded = {}
             file.loaded[offset // WINDOW] = (offset, offset + length, now + self._remembered)
 
     def busy(self, file: Descriptor, now: float) -> bool:
         """Whether windows of the file's device had to be loaded lately: then what the test says may be untrue in the
-        next moment, and ``read_now`` is the better way to send."""
+        next moment, and ``read_now``, which such a device knows, is the better way to send."""
         return self._busy_until.get(file.device, 0.0) > now
 
     def read_now(self, file: Descriptor, offset: int, length: int) -> memoryview | None:

@@ -222,7 +222,8 @@ class HelperPool:
         if self._idle:
             self._next_job(self._idle.pop())
         else:
-            self._grow_to(min(self._config.max, len(self._helpers) + 1))
+            waiting = len(self._translates) + len(self._loads)
+            self._grow_to(min(self._config.max, len(self._helpers) + waiting))
 
     def _next_job(self, helper: _Helper) -> None:
         """Give a free helper the next job, or let it be idle."""

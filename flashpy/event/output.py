@@ -164,11 +164,14 @@ class Output:
         return sent
 
     def _clear(self, piece: Slice) -> bool:
-        """Whether the window at the beginning of the slice may be sent: tested now, or still good from before."""
+        """Whether the window at the beginning of the slice may be tried: tested now, or still good from before. While
+        its disk is busy, sending by memory is itself the test."""
         if not self._cleared:
             length = window_of(piece.offset, piece.length)
-            if not self._residency.resident(piece.file, piece.offset, length, self._now.monotonic):
-                return False
-            self._metrics.residency_hits += 1
+            now = self._now.monotonic
+            if not self._residency.busy(piece.file, now):
+                if not self._residency.resident(piece.file, piece.offset, length, now):
+                    return False
+                self._metrics.residency_hits += 1
             self._cleared = length
         return True

@@ -143,7 +143,8 @@ class Http1Shared:
 
     def give_back(self, framer: Framer) -> None:
         """Return a framer whose message is complete and was not the last of its connection."""
-        self._spare = framer
+        if b"proxy-connection" not in framer.fields:  # httptools takes it for Connection: after "close" it reads no more
+            self._spare = framer
 
 
 class Http1:
@@ -369,7 +370,7 @@ class Http1:
             raise _Fault(413)
         framer.feed(data[start:end])
         if framer.complete:
-            if request.keep_alive:
+            if request.keep_alive and not self._chunked:  # httptools heeds "Connection: close" in trailers too
                 self._shared.give_back(framer)
             self._framer = self._pending = None
             self._reading = _Reading.HEAD

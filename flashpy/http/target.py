@@ -15,6 +15,7 @@ _AUTHORITY = re.compile(
 )
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _UNRESERVED_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
+_NOT_IN_QUERY = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%]|%(?![0-9A-Fa-f]{2})")
 
 
 class Target(NamedTuple):
@@ -89,6 +90,11 @@ NO_FILE = b"/\0"
 def quote_path(path: bytes) -> bytes:
     """A decoded path as it stands in a URI, percent-encoded (RFC 3986, 2.1)."""
     return _UNRESERVED_PATH.sub(lambda match: b"%%%02X" % match[0][0], path)
+
+
+def quote_query(query: bytes) -> bytes:
+    """A query as it was sent, with what cannot stand in a URI percent-encoded (RFC 3986, 3.4)."""
+    return _NOT_IN_QUERY.sub(lambda match: b"%%%02X" % match[0][0], query)
 
 
 def hidden(path: bytes) -> bool:

@@ -20,7 +20,7 @@ from flashpy.http.coding import SUFFIXES, choose
 from flashpy.http.conditional import Verdict, evaluate, range_applies
 from flashpy.http.request import Request
 from flashpy.http.response import FieldList, Head, Response, fixed
-from flashpy.http.target import NO_FILE, hidden, quote_path
+from flashpy.http.target import NO_FILE, hidden, quote_path, quote_query
 from flashpy.job.kinds import Job, Outcome, Result, Runner, Translate
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
@@ -264,7 +264,7 @@ class Files:
 
     def _redirect(self, request: Request) -> Response:
         """To the form with the closing slash; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
-        query = b"?" + request.query if request.query else b""
+        query = b"?" + quote_query(request.query) if request.query else b""
         location = quote_path(request.path) + b"/" + query
         return fixed(301, (*self._extra, (b"Location", location)))
 

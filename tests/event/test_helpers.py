@@ -1,0 +1,189 @@
+"""The helper pool with real processes."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from flashpy.buffers import Descriptor
+from flashpy.config import HelpersSection
+from flashpy.event.helpers import HelperPool
+from flashpy.job.kinds import Load, Outcome, Result, Translate
+from flashpy.metrics import Metrics
+from flashpy.now import Now
+
+
+@asynccontextmanager
+async def pool_of(least: int, most: int, idle: float = 30.0) -> AsyncIterator[HelperPool]:
+    """A started pool."""
+    config = HelpersSection(min=least, max=most, idle=idle)
+    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, Now(time.monotonic(), time.time()), Metrics())
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def done(pool: HelperPool, job: Translate | Load) -> Result:
+    """The result of a job."""
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    pool.run(job, future.set_result)
+    return await asyncio.wait_for(future, 10)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must come to be."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def pids(pool: HelperPool) -> list[int]:
+    """The helpers' process ids."""
+    found = pool.snapshot()["pids"]
+    assert isinstance(found, list)
+    return found
+
+
+def translate(root: Path, path: bytes, small: int = 65_536) -> Translate:
+    """A job without frills."""
+    return Translate((os.fsencode(root),), path, (b"index.html",), (), small)
+
+
+async def test_translates_small_files_with_their_bytes_and_large_ones_with_a_descriptor(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"abc")
+    (tmp_path / "large").write_bytes(b"x" * 100_000)
+    async with pool_of(1, 1) as pool:
+        small = await done(pool, translate(tmp_path, b"/small"))
+        assert (small.outcome, small.body, small.file) == (Outcome.FILE, b"abc", None)
+        large = await done(pool, translate(tmp_path, b"/large"))
+        assert large.body is None
+        assert large.file is not None
+        assert os.pread(large.file.fd, 5, 99_995) == b"xxxxx"
+        assert not os.get_inheritable(large.file.fd)
+        assert large.identity is not None
+        assert large.file.device == large.identity.device == os.stat(tmp_path).st_dev
+        missing = await done(pool, translate(tmp_path, b"/none"))
+        assert missing.outcome is Outcome.MISSING
+
+
+async def test_loads_windows(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 300_000)
+    file = Descriptor(os.open(path, os.O_RDONLY))
+    async with pool_of(1, 1) as pool:
+        assert (await done(pool, Load(file, 1, 299_999))).outcome is Outcome.LOADED
+        assert (await done(pool, Load(file, 400_000, 10))).outcome is Outcome.LOADED  # beyond the end: nothing to do
+
+
+async def test_equal_jobs_in_flight_are_done_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    metrics = Metrics()
+    loop = asyncio.get_running_loop()
+    pool = HelperPool(loop, HelpersSection(min=1, max=1), 65_536, Now(), metrics)
+    await pool.start()
+    results: list[Result] = []
+    for _ in range(5):
+        pool.run(translate(tmp_path, b"/file"), results.append)
+    await until(lambda: len(results) == 5)
+    assert metrics.jobs == 1
+    assert {result.body for result in results} == {b"abc"}
+    await pool.close()
+
+
+async def test_grows_with_its_queue_and_shrinks_when_idle(tmp_path: Path) -> None:
+    async with pool_of(1, 3, idle=0.01) as pool:
+        (helper,) = pids(pool)
+        os.kill(helper, signal.SIGSTOP)
+        results: list[Result] = []
+        for number in range(20):
+            pool.run(translate(tmp_path, b"/%d" % number), results.append)
+        await until(lambda: len(results) == 19)  # the others work while one is stopped
+        assert len(pids(pool)) == 3
+        os.kill(helper, signal.SIGCONT)
+        await until(lambda: len(results) == 20)
+
+        def shrunk() -> bool:
+            pool._now.monotonic = time.monotonic() + 1
+            pool.tick()
+            return len(pids(pool)) == 1
+
+        await until(shrunk)
+
+
+async def test_a_dead_helpers_job_is_done_by_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    async with pool_of(1, 1) as pool:
+        (helper,) = pids(pool)
+        os.kill(helper, signal.SIGSTOP)
+        results: list[Result] = []
+        pool.run(translate(tmp_path, b"/file"), results.append)
+        os.kill(helper, signal.SIGKILL)
+        await until(lambda: len(results) == 1)
+        assert results[0].body == b"abc"
+        assert pids(pool) != [helper]
+
+
+async def test_a_job_that_kills_two_helpers_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with pool_of(2, 2) as pool:
+        victims = pids(pool)
+        for victim in victims:
+            os.kill(victim, signal.SIGSTOP)
+        results: list[Result] = []
+        pool.run(translate(tmp_path, b"/poison"), results.append)
+        # Kill whichever works on it, then whichever gets it next; the other helpers are stopped, so nobody can do it.
+        for _ in range(2):
+            busy = [helper.pid for helper in pool._helpers.values() if helper.task is not None]
+            assert len(busy) == 1
+            os.kill(busy[0], signal.SIGKILL)
+            await until(lambda gone=busy[0]: gone not in pids(pool))  # type: ignore[misc]
+        await until(lambda: len(results) == 1)
+        assert results[0].outcome is Outcome.FAILED
+        assert "/poison" in caplog.text
+        await until(lambda: len(pids(pool)) >= 1)
+        assert (await done(pool, translate(tmp_path, b"/next"))).outcome is Outcome.MISSING
+
+
+async def test_the_fork_server_is_replaced(tmp_path: Path) -> None:
+    async with pool_of(1, 4) as pool:
+        assert pool._server is not None
+        first = pool._server.pid
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: pool._server is not None and pool._server.pid != first and pool._control is not None)
+        (helper,) = pids(pool)[:1]
+        os.kill(helper, signal.SIGKILL)  # the next can only come from the new one
+        assert (await done(pool, translate(tmp_path, b"/x"))).outcome is Outcome.MISSING
+
+
+async def test_close_leaves_no_process() -> None:
+    async with pool_of(3, 3) as pool:
+        helpers = pids(pool)
+        assert len(helpers) == 3
+        assert pool._server is not None
+        server = pool._server.pid
+    await until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in [*helpers, server]))
+
+
+async def test_processes_say_what_they_are() -> None:
+    async with pool_of(1, 1) as pool:
+        (helper,) = pids(pool)
+        wanted = f"flashpy: disk helper of {os.getpid()}".encode()
+        await until(lambda: Path(f"/proc/{helper}/cmdline").read_bytes().rstrip(b"\0") == wanted)
+
+
+async def test_a_result_that_cannot_be_delivered_harms_nobody_else(tmp_path: Path) -> None:
+    def fail(result: Result) -> None:
+        raise RuntimeError("no")
+
+    async with pool_of(1, 1) as pool:
+        results: list[Result] = []
+        pool.run(translate(tmp_path, b"/a"), fail)
+        pool.run(translate(tmp_path, b"/a"), results.append)
+        await until(lambda: len(results) == 1)
+        assert (await done(pool, translate(tmp_path, b"/b"))).outcome is Outcome.MISSING
