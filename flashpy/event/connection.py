@@ -7,7 +7,6 @@ sideways. Its callbacks are the barrier for exceptions: one that escaped a reade
 import logging
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -60,8 +59,8 @@ class Connection:
         self._fd = sock.fileno()
         self._wire: Wire = Http1(service.http1)
         self._output = Output(sock, service.residency, service.now, service.metrics)
-        self._answered: deque[tuple[Request, Response]] = deque()  # in the output, not yet sent whole; kept for the log
-        self._began: deque[float] | None = deque() if service.log else None  # when the requests arrived
+        self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
+        self._began: list[float] | None = [] if service.log else None  # when the requests arrived
         self._wanted: Slice | None = None  # the window that a helper is loading for us
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
@@ -297,8 +296,8 @@ class Connection:
         began = self._began
         assert began is not None
         while self._answered:
-            request, response = self._answered.popleft()
-            self._record(request, response, response.length, began.popleft())
+            request, response = self._answered.pop(0)
+            self._record(request, response, response.length, began.pop(0))
 
     def _record(self, request: Request, response: Response, sent: int, began: float) -> None:
         service = self._service
@@ -368,9 +367,9 @@ class Connection:
             self._record_unfinished(self._answered, self._began)
         service.gone(self)
 
-    def _record_unfinished(self, answered: Sequence[tuple[Request, Response]], began: deque[float]) -> None:
+    def _record_unfinished(self, answered: Sequence[tuple[Request, Response]], began: list[float]) -> None:
         """Log the answers that were cut off, with what was sent of their bodies as far as it is known."""
         unsent = self._output.unsent
         for request, response in answered:
             if began:
-                self._record(request, response, max(0, response.length - unsent), began.popleft())
+                self._record(request, response, max(0, response.length - unsent), began.pop(0))

@@ -5,6 +5,7 @@ helper are work on lists. A helper is linked by a Unix socket pair; the loop lea
 """
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -26,6 +27,7 @@ from flashpy.now import Now
 _log = logging.getLogger("flashpy.helpers")
 
 _MAX_KILLS = 2
+_MOST_COMPLAINTS = 1_000
 _START_SECONDS = 20.0
 _TITLE_ROOM = "." * 64
 _CMSG_ROOM = socket.CMSG_SPACE(4)
@@ -83,6 +85,7 @@ class HelperPool:
         self._ready: asyncio.Event | None = None
         self._restarting = False
         self._closed = False
+        self._complained: set[str] = set()
 
     # Starting and ending
 
@@ -277,6 +280,8 @@ class HelperPool:
             self._metrics.descriptors_exhausted += 1
         elif result.outcome is Outcome.FAILED:
             _log.error("%s failed: %s.", _describe(task.job), os.strerror(result.error) if result.error else "killed")
+        elif result.outcome is Outcome.FORBIDDEN or result.error == errno.EXDEV:
+            self._complain(task.job, result)
         result = result._replace(job=task.job)
         for done in task.waiting:
             try:
@@ -284,6 +289,14 @@ class HelperPool:
             except Exception:
                 self._metrics.faults += 1
                 _log.exception("A result could not be delivered.")
+
+    def _complain(self, job: Job, result: Result) -> None:
+        """Say once of each path why the server does not serve what lies there: its owner will wonder."""
+        what = _describe(job)
+        if what not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+            self._complained.add(what)
+            outside = "it leads outside the root (site.allowed_roots can allow that)"
+            _log.warning("%s: %s.", what, outside if result.error == errno.EXDEV else os.strerror(result.error))
 
     def _lost(self, helper: _Helper, blame: bool = True) -> None:
         """A helper is gone: its job goes to another, unless it has killed helpers before."""

@@ -3,7 +3,6 @@
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -39,7 +38,7 @@ class Output:
         self._residency = residency
         self._now = now
         self._metrics = metrics
-        self._queue: deque[Piece | memoryview] = deque()
+        self._queue: list[Piece | memoryview] = []
         self._cleared = 0  # bytes of the first slice that may be sent without another test
         self._loads = 0  # of the window that is next, since anything was sent of it
         self.sent = 0  # bytes given to the kernel, ever
@@ -121,7 +120,7 @@ class Output:
                 queue[0] = memoryview(first)[sent:]
                 break
             sent -= len(first)
-            queue.popleft()
+            queue.pop(0)
         return Progress.SENT
 
     def _send_slice(self, piece: Slice) -> Progress:
@@ -141,7 +140,7 @@ class Output:
         self._cleared -= sent
         self._loads = 0 if not self._cleared else self._loads
         if sent == piece.length:
-            self._queue.popleft()
+            self._queue.pop(0)
             self._cleared = 0
         else:
             self._queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)

@@ -11,7 +11,6 @@ The rules of this module:
 """
 
 import re
-from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -177,9 +176,10 @@ class Http1:
         self._body_left = 0
         self._chunked = False
         self._continue = False
-        self._order: deque[Request] = deque()
+        # Lists, though they are queues: they are short, and an empty deque takes 600 bytes of an idle connection.
+        self._order: list[Request] = []
         self._early: list[tuple[Request, Response]] = []
-        self._out: deque[tuple[Request, Response, bytes]] = deque()
+        self._out: list[tuple[Request, Response, bytes]] = []
         self._shut = False
         self.closing = False
         self.held = False
@@ -403,7 +403,7 @@ class Http1:
                 return
 
     def _emit(self, request: Request, response: Response) -> None:
-        self._order.popleft()
+        self._order.pop(0)
         if self.closing:
             return
         tails = self._shared.tails
@@ -424,7 +424,7 @@ class Http1:
                 return Sendable((_CONTINUE,), ())
             return None
         if len(out) == 1 and not out[0][1].sliced:
-            request, response, tail = out.popleft()
+            request, response, tail = out.pop(0)
             head = response.head.http1
             if response.length < JOIN_LIMIT:
                 return Sendable((b"".join((head, tail, *response.body)),), ((request, response),))  # type: ignore[arg-type]
@@ -436,7 +436,7 @@ class Http1:
             request, response, tail = out[0]
             if response.sliced and answered:
                 break
-            out.popleft()
+            out.pop(0)
             answered.append((request, response))
             if response.sliced:
                 return Sendable(_with_head(response, tail), answered)
