@@ -38,7 +38,6 @@ class Connection:
         "_began",
         "_ended",
         "_fd",
-        "_head_began",
         "_output",
         "_rate_mark",
         "_reading",
@@ -65,7 +64,6 @@ class Connection:
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
         self._touched = now
-        self._head_began = now
         self._rate_mark = (now, 0)
         self.client = client
         self.state = State.CLOSED
@@ -166,19 +164,14 @@ class Connection:
         self._touched = now = self._service.now.monotonic
         wire = self._wire
         requests = wire.receive(data)
-        while True:
-            self._service.metrics.requests += len(requests)
-            if self._began is not None:
-                self._began.extend([now] * len(requests))
-            for request in requests:
-                self._answer(request)
-            self._flush()
-            if not wire.held or self.state is State.CLOSED:
-                return
-            if wire.unanswered or self._output:
-                self._pause_reading()
-                return
-            requests = wire.receive(b"")
+        self._service.metrics.requests += len(requests)
+        if self._began is not None:
+            self._began.extend([now] * len(requests))
+        for request in requests:
+            self._answer(request)
+        self._flush()
+        if wire.held:  # the rest has its turn when these have been answered
+            self._pause_reading()
 
     def _end_of_input(self) -> None:
         """The client has closed its side. It may still be waiting for answers."""
@@ -268,26 +261,24 @@ class Connection:
         if wire.unanswered:
             self._enter(State.WORKING)
             return
-        if self._ended or (self._service.draining and not wire.held):
+        if wire.held:
+            self._enter(State.WORKING)
+            self._service.loop.call_soon(self._take_held)
+            return
+        if self._ended or self._service.draining:
             self.close()
             return
-        if wire.partial and not wire.held:
+        if wire.partial:
             if self.state is not State.HEAD:
-                self._head_began = self._service.now.monotonic
                 self._enter(State.HEAD)
         elif self.state is not State.IDLE:
             self._enter(State.IDLE)
         if not self._reading:
-            self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        """Read again, beginning with what had been received before."""
-        self._reading = True
-        self._service.loop.add_reader(self._fd, self._readable)
-        if self._wire.held:
-            self._service.loop.call_soon(self._take_held)
+            self._reading = True
+            self._service.loop.add_reader(self._fd, self._readable)
 
     def _take_held(self) -> None:
+        """Go on with what had been received before."""
         if self.state is not State.CLOSED:
             self._guarded(partial(self._receive, b""))
 

@@ -29,6 +29,8 @@ _log = logging.getLogger("flashpy.helpers")
 _MAX_KILLS = 2
 _MOST_COMPLAINTS = 1_000
 _START_SECONDS = 20.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_NOT_STARTED = "The helper processes did not start; is this Python installation complete?"
 _TITLE_ROOM = "." * 64
 _CMSG_ROOM = socket.CMSG_SPACE(4)
 Done = Callable[[Result], None]
@@ -82,8 +84,9 @@ class HelperPool:
         self._births = 0  # asked of the fork server and not yet there
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._ready: asyncio.Event | None = None
-        self._restarting = False
+        self._ready: asyncio.Future[None] | None = None  # while starting
+        self._restarting: asyncio.Task[None] | None = None
+        self._pause = 0.0  # before the fork server is started again; doubles while no helper comes
         self._closed = False
         self._complained: set[str] = set()
 
@@ -95,12 +98,14 @@ class HelperPool:
         Raises:
             StartError: they do not come.
         """
-        self._ready = asyncio.Event()
+        self._ready = self._loop.create_future()
         self._adopt(*_start_fork_server())
         try:
-            await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
+            await asyncio.wait_for(self._ready, _START_SECONDS)
         except TimeoutError:
-            raise StartError("The helper processes did not start; is this Python installation complete?") from None
+            raise StartError(_NOT_STARTED) from None
+        finally:
+            self._ready = None
 
     async def close(self) -> None:
         """End all helpers. Jobs that are not done are dropped."""
@@ -109,6 +114,8 @@ class HelperPool:
             self._part_with(helper)
         if self._control is not None:
             self._drop_control()
+        if self._restarting is not None:
+            self._restarting.cancel()
         server, self._server = self._server, None
         if server is not None:
             try:
@@ -136,6 +143,7 @@ class HelperPool:
     def _adopt(self, server: subprocess.Popen[bytes], control: socket.socket) -> None:
         if self._closed:
             control.close()
+            server.wait()
             return
         self._server, self._control = server, control
         self._loop.add_reader(control.fileno(), self._born)
@@ -180,29 +188,32 @@ class HelperPool:
         helper = _Helper(pid, pipe, self._now.monotonic)
         self._helpers[pipe.fileno()] = helper
         self._loop.add_reader(pipe.fileno(), self._readable, helper)
-        if self._ready is not None and len(self._helpers) >= self._config.min:
-            self._ready.set()
+        self._pause = 0.0
+        if self._ready is not None and not self._ready.done() and len(self._helpers) >= self._config.min:
+            self._ready.set_result(None)
         self._next_job(helper)
 
     def _fork_server_died(self) -> None:
         self._drop_control()
-        if not self._closed and not self._restarting:
+        if self._ready is not None:
+            if not self._ready.done():
+                self._ready.set_exception(StartError(_NOT_STARTED))
+        elif not self._closed:
             _log.error("The fork server of the helpers died; starting another.")
-            self._restarting = True
-            self._loop.create_task(self._restart())
+            self._restarting = self._loop.create_task(self._restart())
 
     async def _restart(self) -> None:
         """Start another fork server, off the loop: running a program may have to read it from the disk."""
         if self._server is not None:
             await self._loop.run_in_executor(None, self._server.wait)
         while not self._closed:
+            await asyncio.sleep(self._pause)
+            self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
                 server, control = await self._loop.run_in_executor(None, _start_fork_server)
             except (OSError, StartError) as error:
                 _log.error("The fork server of the helpers does not start: %s", error)
-                await asyncio.sleep(1.0)
                 continue
-            self._restarting = False
             self._adopt(server, control)
             return
 

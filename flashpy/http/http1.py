@@ -16,7 +16,6 @@ from enum import Enum, auto
 
 import httptools
 
-from flashpy.buffers import Piece
 from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
 from flashpy.http.fields import tokens
@@ -142,7 +141,7 @@ class Http1Shared:
 
     def give_back(self, framer: Framer) -> None:
         """Return a framer whose message is complete and was not the last of its connection."""
-        if b"proxy-connection" not in framer.fields:  # httptools takes it for Connection: after "close" it reads no more
+        if b"proxy-connection" not in framer.fields:  # httptools takes it for Connection, and stops after "close"
             self._spare = framer
 
 
@@ -155,6 +154,7 @@ class Http1:
         "_chunked",
         "_continue",
         "_early",
+        "_final",
         "_framer",
         "_order",
         "_out",
@@ -179,8 +179,9 @@ class Http1:
         # Lists, though they are queues: they are short, and an empty deque takes 600 bytes of an idle connection.
         self._order: list[Request] = []
         self._early: list[tuple[Request, Response]] = []
-        self._out: list[tuple[Request, Response, bytes]] = []
+        self._out: list[tuple[Request, Response]] = []
         self._shut = False
+        self._final = False  # an answer has been given after which the connection ends
         self.closing = False
         self.held = False
         self.unread = False
@@ -362,7 +363,8 @@ class Http1:
             # A chunked body ends with an empty line, so only there can a message end: httptools, which does not tell
             # where it stopped, is fed from one such place to the next.
             mark = data.find(_END, start)
-            end = mark + len(_END) if mark >= 0 else max(start, len(data) - len(_END) + 1)
+            begun = next((size for size in (3, 2, 1) if data.endswith(_END[:size], start)), 0)
+            end = mark + len(_END) if mark >= 0 else len(data) - begun
         else:
             end = min(len(data), start + self._body_left)
         self._body_left -= end - start
@@ -404,16 +406,20 @@ class Http1:
 
     def _emit(self, request: Request, response: Response) -> None:
         self._order.pop(0)
-        if self.closing:
+        if self._final:
             return
-        tails = self._shared.tails
-        if not request.keep_alive or response.close or (self._shut and not self._order):
+        if not request.keep_alive or response.close:
+            self._final = True
+            self._reading = _Reading.NOTHING
+        self._out.append((request, response))
+
+    def _tail(self, request: Request) -> bytes:
+        """The end of the head of an answer that has just been taken from the queue."""
+        if not self._out and (self._final or (self._shut and not self._order)):
             self.closing = True
             self._reading = _Reading.NOTHING
-            tail = tails.close
-        else:
-            tail = tails.keep_alive if request.minor else tails.keep_alive_10
-        self._out.append((request, response, tail))
+            return self._shared.tails.close
+        return self._shared.tails.keep_alive if request.minor else self._shared.tails.keep_alive_10
 
     def pull(self) -> Sendable | None:
         """The answers that may leave: joined if small, one at a time if a file's slices are in it."""
@@ -423,31 +429,22 @@ class Http1:
                 self._continue = False
                 return Sendable((_CONTINUE,), ())
             return None
-        if len(out) == 1 and not out[0][1].sliced:
-            request, response, tail = out.pop(0)
-            head = response.head.http1
-            if response.length < JOIN_LIMIT:
-                return Sendable((b"".join((head, tail, *response.body)),), ((request, response),))  # type: ignore[arg-type]
-            return Sendable((head + tail, *response.body), ((request, response),))
+        if len(out) == 1 or out[0][1].sliced:
+            request, response = out.pop(0)
+            head = response.head.http1 + self._tail(request)
+            if response.sliced or response.length >= JOIN_LIMIT:
+                return Sendable((head, *response.body), ((request, response),))
+            return Sendable((b"".join((head, *response.body)),), ((request, response),))  # type: ignore[arg-type]
         pieces: list[bytes] = []
         answered: list[tuple[Request, Response]] = []
         size = 0
-        while out and size < JOIN_LIMIT:
-            request, response, tail = out[0]
-            if response.sliced and answered:
-                break
-            out.pop(0)
+        while out and size < JOIN_LIMIT and not out[0][1].sliced:
+            request, response = out.pop(0)
             answered.append((request, response))
-            if response.sliced:
-                return Sendable(_with_head(response, tail), answered)
-            pieces += (response.head.http1, tail, *response.body)  # type: ignore[arg-type]
-            size += response.length + 256
+            pieces += (response.head.http1, self._tail(request), *response.body)  # type: ignore[arg-type]
+            size += response.length
         return Sendable((b"".join(pieces),), answered)
 
     def shut(self) -> None:
         """Let the next answer after which none is due say ``Connection: close``."""
         self._shut = True
-
-
-def _with_head(response: Response, tail: bytes) -> tuple[Piece, ...]:
-    return (response.head.http1 + tail, *response.body)
