@@ -33,8 +33,8 @@ class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
     """What is served."""
 
     root: str = "."
-    allowed_roots: tuple[str, ...] = ()
-    index: tuple[str, ...] = ("index.html",)
+    allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    index: Annotated[tuple[str, ...], Meta(max_length=64)] = ("index.html",)
     dotfiles: bool = False
     precompressed: tuple[Literal["br", "zstd", "gzip"], ...] = ()
     headers: dict[str, str] = {}

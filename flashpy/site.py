@@ -40,6 +40,6 @@ class Site:
             return self._errors.answer(request, 405, _ALLOW)
         return self._errors.answer(request, 501)
 
-    def failure(self, request: Request) -> Response:
+    def failure(self, request: Request, status: int = 500) -> Response:
         """The answer when answering has failed by our own fault."""
-        return self._errors.answer(request, 500)
+        return self._errors.answer(request, status)

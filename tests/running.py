@@ -94,15 +94,14 @@ class Flashpy:
         *arguments: str | Path,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        user: int | None = None,
-        descriptors: str = "",
+        shell: str = "",
         fds: Iterable[int] = (),
     ) -> None:
         command = [sys.executable, "-W", "error::ResourceWarning", "-m", "flashpy", *map(str, arguments)]
-        if descriptors:  # the limit on open files: "-n 64", "-Sn 256"
-            command = ["sh", "-c", f'ulimit {descriptors}; exec "$@"', "sh", *command]
-        self._out = tempfile.TemporaryFile()
-        self._err = tempfile.TemporaryFile()
+        if shell:  # what a shell does before or with it, such as 'ulimit -n 64; exec "$@"'
+            command = ["sh", "-c", shell, "sh", *command]
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -111,9 +110,6 @@ class Flashpy:
             env=clean_environment(**(environment or {})),
             cwd=cwd,
             pass_fds=tuple(fds),
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
         )
 
     def __enter__(self) -> Self:
@@ -260,10 +256,15 @@ class Client:
 
     def read(self, length: int) -> bytes:
         """So many bytes of a body."""
-        while len(self._ahead) < length:
+        pieces, missing = [], length
+        while missing > len(self._ahead):
+            pieces.append(self._ahead)
+            missing -= len(self._ahead)
+            self._ahead = b""
             self._receive()
-        body, self._ahead = self._ahead[:length], self._ahead[length:]
-        return body
+        pieces.append(self._ahead[:missing])
+        self._ahead = self._ahead[missing:]
+        return b"".join(pieces)
 
     def rest(self) -> bytes:
         """All that comes until the server closes, by FIN or by RST."""
@@ -279,5 +280,5 @@ class Client:
     def _receive(self) -> None:
         data = self.sock.recv(1 << 20)
         if not data:
-            raise EOFError(f"the server closed after {self._ahead!r}")
+            raise EOFError(f"the server closed after {self._ahead[:200]!r}")
         self._ahead += data

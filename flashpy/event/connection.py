@@ -116,10 +116,22 @@ class Connection:
         if self.state is State.CLOSED or window is None:
             return
         if result.outcome is not Outcome.LOADED:
-            self.close()  # its head may have gone: there is no other way to say that the body will not come
+            self._guarded(partial(self._not_loaded, result))
             return
         self._guarded(partial(self._output.loaded, window))
         self._guarded(self._flush)
+
+    def _not_loaded(self, result: Result) -> None:
+        """A body cannot be read: answer 503 or 500 if its head is still here, else there is only the close to say it."""
+        if not self._output.withdraw():
+            self.close()
+            return
+        status = 503 if result.outcome is Outcome.NO_DESCRIPTORS else 500
+        response = self._service.site.failure(faulty(status), status)
+        if self._answered:
+            self._answered[-1] = (self._answered[-1][0], response)
+        self._output.send((response.head.http1 + self._service.http1.tails.close, *response.body))
+        self.close()
 
     def due(self, now: float) -> float:
         """Until when this state may last (see deadlines.Timed)."""

@@ -79,6 +79,14 @@ class Output:
         self._cleared = window.length
         self._loads += 1
 
+    def withdraw(self) -> bool:
+        """Take back the answer that is queued, if nothing of it has been sent."""
+        if not self._queue or not isinstance(self._queue[0], bytes):
+            return False
+        self._queue.clear()
+        self._cleared = self._loads = 0
+        return True
+
     def push(self) -> Progress:
         """Send as much as can be sent now.
 

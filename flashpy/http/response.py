@@ -75,7 +75,8 @@ def error(
         kind = b"text/plain; charset=utf-8"
         text = f"{status} {phrase}\n{_ADVICE.get(status, '')}\n"
     body = text.encode()
-    head = Head(status, (*fields, (b"Content-Type", kind), (b"Content-Length", b"%d" % len(body))))
+    described = ((b"Content-Type", kind), (b"Content-Length", b"%d" % len(body)), (b"Vary", b"Accept"))
+    head = Head(status, (*fields, *described))
     return Response(head, (body,) if with_body else (), close)
 
 

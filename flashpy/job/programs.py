@@ -31,10 +31,12 @@ _CMSG_ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: str) -> NoReturn:
     """Fork a helper for each byte that arrives on ``control``, until it is closed.
 
-    ``name`` is what ``ps`` shows. SIGINT is ignored: an interrupt at the terminal reaches the whole process group,
-    and it is for the server to decide what it means.
+    ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an interrupt at the terminal reaches the whole
+    process group, a service manager's SIGTERM the whole service, and it is for the server to decide what they mean:
+    helpers are needed until it has drained, and end with their pipes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     server = os.getppid()
     set_title(f"flashpy: fork server of {server}")

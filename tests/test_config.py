@@ -1,0 +1,169 @@
+"""The configuration: its file, its errors."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from flashpy.config import Config, load
+from flashpy.errors import ConfigError
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "conf" / "flashpy.toml"
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """A function that writes a configuration file."""
+
+    def make(text: str) -> Path:
+        path = tmp_path / "flashpy.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+def complaint(path: Path | None, overrides: Any = None) -> str:
+    """The text of the error that a file gives; always one plain sentence."""
+    with pytest.raises(ConfigError) as caught:
+        load(path, overrides)
+    text = str(caught.value)
+    assert text.endswith(".") and not text.endswith("..")
+    assert "\n" not in text
+    assert not re.search(r"Error|Exception|Traceback|<class|`\$", text), text
+    return text
+
+
+def test_the_example_lists_every_key_with_its_default() -> None:
+    """Nothing is left out, and nothing is there that does not exist."""
+    assert tomllib.loads(EXAMPLE.read_text()) == msgspec.json.decode(msgspec.json.encode(Config()))
+
+
+def test_the_example_has_a_comment_for_every_key() -> None:
+    """One each, on its line."""
+    keys = [line for line in EXAMPLE.read_text().splitlines() if re.match(r"\w+ = ", line)]
+    assert len(keys) == sum(map(len, msgspec.to_builtins(Config()).values()))
+    assert [line for line in keys if not re.search(r"  # \S.*", line)] == []
+
+
+def test_the_example_can_be_used() -> None:
+    """It gives the defaults, its root being the file's own directory."""
+    config = load(EXAMPLE)
+    assert config.site.root == str(EXAMPLE.parent)
+    assert msgspec.structs.replace(config, site=Config().site) == Config()
+
+
+def test_without_a_file_all_is_as_written_in_the_code() -> None:
+    """No file, no overrides: the defaults."""
+    assert load() == Config()
+
+
+def test_a_configuration_never_changes() -> None:
+    """Frozen, in its sections too."""
+    with pytest.raises(AttributeError):
+        load().server.backlog = 1  # type: ignore[misc]
+
+
+def test_overrides_come_before_the_file(write: Write) -> None:
+    """Key by key, not section by section."""
+    path = write("[limits]\npipeline = 5\nbody = 7\n")
+    config = load(path, {"limits": {"pipeline": 6}, "log": {"access": True}})
+    assert (config.limits.pipeline, config.limits.body, config.log.access) == (6, 7, True)
+
+
+def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
+    """Not to wherever the server was started; absolute ones and "-" stay."""
+    path = write('[site]\nroot = "www"\nallowed_roots = ["../x", "/srv/y"]\n[log]\naccess_file = "access.log"\n')
+    config = load(path)
+    assert config.site.root == str(tmp_path / "www")
+    assert config.site.allowed_roots == (str(tmp_path / "../x"), "/srv/y")
+    assert config.log.access_file == str(tmp_path / "access.log")
+    assert load(write('[log]\naccess_file = "-"\n')).log.access_file == "-"
+    assert load(path, {"site": {"root": "here"}}).site.root == "here"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "hint"),
+    [
+        ("[server]\nbackklog = 1\n", 2, "server.backklog", "server.backlog was probably meant"),
+        ("# a\n\n[limits]\n# fields = 1\nfieldz = 3\n", 5, "limits.fieldz", "limits.fields was probably meant"),
+        ("[sever]\nbacklog = 1\n", 1, "sever", "server was probably meant"),
+        ("[server]\nsmall_file = 1\n", 2, "server.small_file", "it belongs to the section [cache]"),
+        ('[site]\nroot = "a"\n[server]\nroot = "b"\n', 4, "server.root", "it belongs to the section [site]"),
+        ("[helpers]\nxyzzy = 1\n", 2, "helpers.xyzzy", "the keys here are idle, max, min"),
+        ('site.roott = "a"\n', 1, "site.roott", "site.root was probably meant"),
+        ("server = { bindd = 1 }\n", 1, "server.bindd", "server.bind was probably meant"),
+    ],
+)
+def test_an_unknown_key(write: Write, text: str, line: int, key: str, hint: str) -> None:
+    """File, line, key, and what was probably meant."""
+    path = write(text)
+    assert complaint(path) == f"{path}, line {line}: {key}: unknown key; {hint}."
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ('[server]\nbacklog = "many"\n', 2, "server.backlog"),
+        ("[server]\nbacklog = 0\n", 2, "server.backlog"),
+        ("[server]\n\nbind = [\n  5,\n]\n", 3, "server.bind"),
+        ("[site]\nprecompressed = ['lzma']\n", 2, "site.precompressed"),
+        ("[site.headers]\nX-A = 5\n", 1, "site.headers"),
+        ("[cache]\nvalid = 0\n", 2, "cache.valid"),
+        ("[cache]\nvalid = nan\n", 2, "cache.valid"),
+        ("[cache]\nsmall_file = 1000000000\n", 2, "cache.small_file"),
+        ('[log]\nlevel = "loud"\n', 2, "log.level"),
+        ("site = 5\n", 1, "site"),
+        ("[[site]]\n", 1, "site"),
+    ],
+)
+def test_a_value_that_does_not_fit(write: Write, text: str, line: int, key: str) -> None:
+    """File, line and key."""
+    path = write(text)
+    assert complaint(path).startswith(f"{path}, line {line}: {key}")
+    assert complaint(path, {"site": {"dotfiles": True}}).startswith(f"{path}, line {line}: {key}")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a\n", "is not valid TOML"),
+        ("[server\n", "is not valid TOML"),
+        ("[server]\nbacklog = 1\nbacklog = 2\n", "is not valid TOML"),
+        ("[helpers]\nmin = 9\n", "helpers.min (9) is above helpers.max"),
+        ("[server]\nbind = []\n", "server.bind is empty"),
+        ('[site]\nindex = ["a/b"]\n', "'a/b' is not a plain file name"),
+        ('[site]\nindex = [""]\n', "'' is not a plain file name"),
+        ('[site.headers]\n"X A" = "b"\n', "'X A' is not a field name"),
+        ('[site.headers]\n"" = "b"\n', "'' is not a field name"),
+        ('[site.headers]\n"X-A\\r\\nX" = "b"\n', "is not a field name"),
+        ('[site.headers]\nX-A = "b\\r\\nX: c"\n', "the value of X-A has a control character"),
+        ('[site.headers]\nX-A = "\\u20ac"\n', "the value of X-A has a control character"),
+        ('[site.headers]\nCONTENT-length = "1"\n', "CONTENT-length is set by the server itself"),
+    ],
+)
+def test_what_else_cannot_be_used(write: Write, text: str, part: str) -> None:
+    """The file, and what is wrong with it."""
+    path = write(text)
+    sentence = complaint(path)
+    assert sentence.startswith(f"{path}: ")
+    assert part in sentence
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Not there, a directory, or no text."""
+    assert complaint(tmp_path / "no") == f"{tmp_path / 'no'}: cannot be read: No such file or directory."
+    assert complaint(tmp_path) == f"{tmp_path}: cannot be read: Is a directory."
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    assert complaint(tmp_path / "binary") == f"{tmp_path / 'binary'}: is not UTF-8 text, as TOML must be."
+
+
+def test_bad_overrides() -> None:
+    """Without a file, it is the options that are to blame."""
+    assert complaint(None, {"server": {"backlog": 0}}).startswith("the options given: server.backlog: ")
+    assert complaint(None, {"serve": {"x": 0}}).startswith("the options given: serve: unknown key; server was")

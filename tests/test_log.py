@@ -1,0 +1,71 @@
+"""The lines of the access log."""
+
+import re
+from datetime import datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flashpy.log import Record, combined, escape, log_time
+
+LINE = re.compile(
+    rb'(?P<client>\S+) - - \[(?P<time>[^\]]+)\] "(?P<method>[^" ]+) (?P<target>[^"]+) HTTP/1\.(?P<minor>\d)"'
+    rb' (?P<status>\d{3}) (?P<sent>\d+) "(?P<referer>[^"]+)" "(?P<user_agent>[^"]+)" (?P<seconds>\d+\.\d{6})\n'
+)
+
+
+def unescape(value: bytes) -> bytes:
+    """What was escaped."""
+    return re.sub(rb"\\x([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), value)
+
+
+@given(st.binary(max_size=60))
+@example(b"\\x22")
+def test_escaping_is_safe_and_can_be_undone(value: bytes) -> None:
+    """Printable ASCII without quote; and what a client sent can be told from the log."""
+    escaped = escape(value)
+    assert all(0x20 <= byte < 0x7F and byte != 0x22 for byte in escaped)
+    assert unescape(escaped) == value
+
+
+@given(
+    st.builds(
+        Record,
+        st.ip_addresses().map(str),
+        st.floats(0, 4e9),
+        st.binary(max_size=20).map(lambda method: method.replace(b" ", b"")),  # a method ends at the first
+        st.binary(max_size=60),
+        st.integers(0, 9),
+        st.integers(100, 599),
+        st.integers(0, 2**40),
+        st.binary(max_size=60),
+        st.binary(max_size=60),
+        st.floats(0, 1e5),
+    )
+)
+def test_a_record_is_one_line_that_can_be_read_back(record: Record) -> None:
+    """Whatever a client sends, it cannot forge a line or a field; what is empty is a hyphen."""
+    line = combined(record)
+    assert line.count(b"\n") == 1
+    match = LINE.fullmatch(line)
+    assert match is not None
+    for name in ("method", "target", "referer", "user_agent"):
+        assert unescape(match[name]) == (getattr(record, name) or b"-")
+    assert match["client"] == record.client.encode()
+    assert (int(match["status"]), int(match["sent"])) == (record.status, record.sent)
+    assert float(match["seconds"]) == pytest.approx(record.seconds, abs=1e-6)
+
+
+def test_a_line() -> None:
+    """The combined format, with the time taken behind it."""
+    record = Record("::1", 971186136.9, b"GET", b'/a"b', 1, 200, 1234, b"", b"curl/8", 0.0012345)
+    assert combined(record) == (
+        b'::1 - - [10/Oct/2000:13:55:36 +0000] "GET /a\\x22b HTTP/1.1" 200 1234 "-" "curl/8" 0.001234\n'
+    )
+
+
+@given(st.integers(0, 253402300799))
+def test_time(seconds: int) -> None:
+    """Always UTC, whatever the machine's zone."""
+    assert datetime.strptime(log_time(seconds).decode(), "%d/%b/%Y:%H:%M:%S %z").timestamp() == seconds
