@@ -122,7 +122,7 @@ class Connection:
         self._guarded(self._flush)
 
     def _not_loaded(self, result: Result) -> None:
-        """A body cannot be read: answer 503 or 500 if its head is still here, else there is only the close to say it."""
+        """A body cannot be read: answer 503 or 500 if its head is still here, else only the close can say it."""
         if not self._output.withdraw():
             self.close()
             return
@@ -149,7 +149,7 @@ class Connection:
 
     def expire(self) -> None:
         """Too late: close, and say so to a client that was in the middle of a request (RFC 9110, 15.5.9)."""
-        if self.state is not State.HEAD or not self._wire.partial or self._output:
+        if self.state is not State.HEAD or not self._wire.partial or self._output.queue:
             self.close()
             return
         response = self._service.site.answer(faulty(408))
@@ -189,7 +189,7 @@ class Connection:
         """The client has closed its side. It may still be waiting for answers."""
         self._ended = True
         self._pause_reading()
-        if self.state is State.LINGERING or not (self._wire.unanswered or self._output):
+        if self.state is State.LINGERING or not (self._wire.unanswered or self._output.queue):
             self.close()
 
     def _pause_reading(self) -> None:
@@ -222,7 +222,7 @@ class Connection:
         if self._wanted is not None or self.state is State.CLOSED:
             return
         before = output.sent
-        progress = output.push() if output else Progress.SENT
+        progress = output.push() if output.queue else Progress.SENT
         while progress is Progress.SENT:
             if self._answered:
                 self._record_answered()
@@ -230,9 +230,10 @@ class Connection:
             if sendable is None:
                 self._all_sent()
                 return
+            pieces, answered = sendable
             if self._began is not None:
-                self._answered.extend(sendable.answered)
-            progress = output.send(sendable.pieces)
+                self._answered.extend(answered)
+            progress = output.send(pieces)
         self._stopped(progress, output.sent > before)
 
     def _stopped(self, progress: Progress, moved: bool) -> None:
@@ -265,7 +266,7 @@ class Connection:
         if self.state is State.IDLE and self._reading and wire.quiet and not self._service.draining:
             return
         if wire.closing:
-            if wire.unread and not self._ended:
+            if (wire.unread or wire.held) and not self._ended:
                 self._linger()
             else:
                 self.close()
@@ -285,6 +286,9 @@ class Connection:
                 self._enter(State.HEAD)
         elif self.state is not State.IDLE:
             self._enter(State.IDLE)
+        self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
         if not self._reading:
             self._reading = True
             self._service.loop.add_reader(self._fd, self._readable)
@@ -343,12 +347,13 @@ class Connection:
             self.close()
             return
         self._enter(State.LINGERING)
+        self._go_on_reading()
 
     def _fail(self) -> None:
         """The barrier: log the exception, answer 500 if nothing of an answer has been sent, close."""
         self._service.metrics.faults += 1
         _log.exception("An exception reached %r.", self)
-        if not self._output.sent and not self._output:
+        if not self._output.sent and not self._output.queue:
             response = self._service.site.failure(faulty(500))
             head = response.head.http1 + self._service.http1.tails.close
             try:

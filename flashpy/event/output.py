@@ -31,25 +31,22 @@ class Progress(Enum):
 class Output:
     """What is still to be sent, and the sending. Never waits: for the socket, nor for a disk."""
 
-    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_queue", "_residency", "_sock", "sent")
+    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_sock", "queue", "sent")
 
     def __init__(self, sock: socket.socket, residency: Residency, now: Now, metrics: Metrics) -> None:
         self._sock = sock
         self._residency = residency
         self._now = now
         self._metrics = metrics
-        self._queue: list[Piece | memoryview] = []
+        self.queue: list[Piece | memoryview] = []
         self._cleared = 0  # bytes of the first slice that may be sent without another test
         self._loads = 0  # of the window that is next, since anything was sent of it
         self.sent = 0  # bytes given to the kernel, ever
 
-    def __bool__(self) -> bool:
-        return bool(self._queue)
-
     def send(self, pieces: Sequence[Piece]) -> Progress:
         """Send pieces of an answer behind what is queued, as ``push`` does; what cannot leave now is queued."""
         first = pieces[0]
-        if len(pieces) == 1 and not self._queue and isinstance(first, bytes):  # the usual case, in the fewest steps
+        if len(pieces) == 1 and not self.queue and isinstance(first, bytes):  # the usual case, in the fewest steps
             try:
                 sent = self._sock.send(first)
             except BlockingIOError:
@@ -57,20 +54,20 @@ class Output:
             self.sent += sent
             if sent == len(first):
                 return Progress.SENT
-            self._queue.append(memoryview(first)[sent:])
+            self.queue.append(memoryview(first)[sent:])
             return Progress.BLOCKED
-        self._queue.extend(pieces)
+        self.queue.extend(pieces)
         return self.push()
 
     @property
     def unsent(self) -> int:
         """Bytes in the queue."""
-        return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in self._queue)
+        return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in self.queue)
 
     @property
     def wanted(self) -> Slice:
         """The window that is next and was not resident."""
-        piece = next(piece for piece in self._queue if isinstance(piece, Slice))
+        piece = next(piece for piece in self.queue if isinstance(piece, Slice))
         return Slice(piece.file, piece.offset, window_of(piece.offset, piece.length))
 
     def loaded(self, window: Slice) -> None:
@@ -81,9 +78,9 @@ class Output:
 
     def withdraw(self) -> bool:
         """Take back the answer that is queued, if nothing of it has been sent."""
-        if not self._queue or not isinstance(self._queue[0], bytes):
+        if not self.queue or not isinstance(self.queue[0], bytes):
             return False
-        self._queue.clear()
+        self.queue.clear()
         self._cleared = self._loads = 0
         return True
 
@@ -93,7 +90,7 @@ class Output:
         Raises:
             OSError: the connection is gone.
         """
-        queue = self._queue
+        queue = self.queue
         turn_ends = self.sent + TURN
         try:
             while queue:
@@ -109,7 +106,7 @@ class Output:
 
     def _send_bytes(self) -> Progress:
         """Send the bytes up to the next slice, with one system call."""
-        queue = self._queue
+        queue = self.queue
         parts: list[bytes | memoryview] = []
         flags = 0
         for piece in queue:
@@ -148,10 +145,10 @@ class Output:
         self._cleared -= sent
         self._loads = 0 if not self._cleared else self._loads
         if sent == piece.length:
-            self._queue.pop(0)
+            self.queue.pop(0)
             self._cleared = 0
         else:
-            self._queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
+            self.queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
         return Progress.SENT
 
     def _send_by_memory(self, piece: Slice) -> int:

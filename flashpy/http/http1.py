@@ -14,11 +14,10 @@ import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
-import httptools
-
 from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
-from flashpy.http.fields import tokens
+from flashpy.http.fields import parse_fields, tokens
+from flashpy.http.framer import Fault, Framer
 from flashpy.http.memo import HeadMemo
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
@@ -32,17 +31,10 @@ _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _CONNECT = Target(b"/", b"")  # its target is an authority (RFC 9112, 3.2.3); no file is meant, 405 is the answer
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_SPECIAL = CONDITIONS | {b"expect", b"accept-encoding"}
+_SPECIAL = CONDITIONS | {b"expect"}
 
 JOIN_LIMIT = 32 * 1024
 """Answers up to this many bytes are joined into one buffer; above, the copy costs more than ``sendmsg`` does."""
-
-
-class _Fault(Exception):
-    """A head or body that must be answered with ``status`` and the connection's end."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
 
 
 class _Reading(Enum):
@@ -51,87 +43,19 @@ class _Reading(Enum):
     NOTHING = auto()  # after a fault, or a request that ends the connection
 
 
-class _Sink:
-    """What httptools calls back. Apart from the framer, so that the two are no reference cycle."""
-
-    __slots__ = ("_fields", "complete", "fields")
-
-    def __init__(self) -> None:
-        self._fields: dict[bytes, bytes] = {}
-        self.fields: dict[bytes, bytes] = {}
-        self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called for each field, and for trailers too, which are dropped (RFC 9110, 6.5.1)."""
-        name = name.lower()
-        value = value.rstrip(b" \t")
-        fields = self._fields
-        if name in fields:
-            if name == b"host":
-                raise _Fault(400)  # RFC 9112, 3.2
-            value = fields[name] + b", " + value
-        fields[name] = value
-
-    def on_headers_complete(self) -> None:
-        """Called at the end of the head."""
-        self.fields, self._fields = self._fields, {}
-
-    def on_message_complete(self) -> None:
-        """Called at the end of the body."""
-        self.complete = True
-        self._fields = {}
-
-
-class Framer:
-    """One httptools parser: the judge of a message's fields and of where its body ends."""
-
-    __slots__ = ("_feed", "_sink")
-
-    def __init__(self) -> None:
-        self._sink = _Sink()
-        self._feed = httptools.HttpRequestParser(self._sink).feed_data
-
-    @property
-    def fields(self) -> dict[bytes, bytes]:
-        """The fields of the head, by lower-case name."""
-        return self._sink.fields
-
-    @property
-    def complete(self) -> bool:
-        """The message has ended."""
-        return self._sink.complete
-
-    def begin(self, block: bytes) -> bool:
-        """Judge a field block, from the CRLF before it to the empty line. Whether this framer may be used again."""
-        self._sink.complete = False
-        try:
-            self._feed(b"GET / HTTP/1.1" + block)
-        except httptools.HttpParserUpgrade:
-            return False
-        except httptools.HttpParserError as error:
-            raise _Fault(400) from error
-        return True
-
-    def feed(self, data: bytes) -> None:
-        """Judge bytes of the body."""
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
-            raise _Fault(400) from error
-
-
 class Http1Shared:
     """What all HTTP/1 connections of a server share: limits, rendered tails, the memo of heads, and an idle parser.
 
     A parser is needed only while a message arrives, and most heads arrive whole: so one parser serves all.
     """
 
-    __slots__ = ("_spare", "limits", "memo", "tails")
+    __slots__ = ("_hosts", "_spare", "limits", "memo", "tails")
 
     def __init__(self, limits: LimitsSection, tails: Tails) -> None:
         self.limits = limits
         self.tails = tails
         self.memo = HeadMemo(limits.memo)
+        self._hosts: set[bytes] = set()
         self._spare: Framer | None = None
 
     def borrow(self) -> Framer:
@@ -141,14 +65,24 @@ class Http1Shared:
 
     def give_back(self, framer: Framer) -> None:
         """Return a framer whose message is complete and was not the last of its connection."""
-        if b"proxy-connection" not in framer.fields:  # httptools takes it for Connection, and stops after "close"
-            self._spare = framer
+        self._spare = framer
+
+    def valid_host(self, host: bytes) -> bool:
+        """As ``valid_authority``, which is asked once for each of the few hosts that come again and again."""
+        if host in self._hosts:
+            return True
+        if not valid_authority(host):
+            return False
+        if len(host) <= 255 and len(self._hosts) < 1_000:
+            self._hosts.add(host)
+        return True
 
 
 class Http1:
     """The wire of one HTTP/1 connection (see wire.Wire)."""
 
     __slots__ = (
+        "_at",
         "_body_left",
         "_buffer",
         "_chunked",
@@ -160,6 +94,7 @@ class Http1:
         "_out",
         "_pending",
         "_reading",
+        "_scanned",
         "_shared",
         "_shut",
         "closing",
@@ -170,6 +105,8 @@ class Http1:
     def __init__(self, shared: Http1Shared) -> None:
         self._shared = shared
         self._buffer = b""
+        self._scanned = 0  # how much of the buffer has been looked through for the end of the head
+        self._at = 0  # where in the data the message begins that is being read
         self._reading = _Reading.HEAD
         self._framer: Framer | None = None
         self._pending: Request | None = None  # complete but for its body
@@ -209,67 +146,76 @@ class Http1:
     def receive(self, data: bytes) -> Sequence[Request]:
         """The requests that ``data`` completes, a fault last (see wire.Wire)."""
         shared = self._shared
-        room = shared.limits.pipeline - len(self._order) - len(self._out)
-        fresh = not self._buffer and self._reading is _Reading.HEAD and room > 0
-        if not fresh:
-            data = self._buffer + data
-            self._buffer = b""
-        elif (known := shared.memo.get(data)) is not None:
+        fresh = self._reading is _Reading.HEAD and not (self._buffer or self._order or self._out)
+        if fresh and (known := shared.memo.get(data)) is not None:
             self._order.append(known)
             return (known,)
         requests: list[Request] = []
-        position = 0
-        self.held = False
+        self._at = position = 0
         try:
-            while position < len(data) and self._reading is not _Reading.NOTHING:
-                if len(requests) >= room:
-                    self.held = True
-                    self._buffer = data[position:]
-                    break
-                take = self._take_head if self._reading is _Reading.HEAD else self._take_body
-                ahead = take(data, position, requests)
-                if ahead == position:  # what is there is not enough for a step
-                    self._buffer = data[position:]
-                    break
-                position = ahead
-            else:
-                self.unread = self.unread or position < len(data)
-        except _Fault as fault:
-            line = data[position:].partition(b"\r\n")[0][:256]
-            if (pending := self._pending) is not None:  # the fault is in its body; HEAD stays HEAD: RFC 9110, 9.3.2
-                line = pending.method + b" " + pending.target
-            self._reading, self._pending, self._continue = _Reading.NOTHING, None, False
-            self.unread = True
-            requests.append(faulty(fault.status, line))
-        if fresh and len(requests) == 1 and not self._buffer and self._one_head(data):
-            shared.memo.learn(data, requests[0])
-        self._order.extend(requests)
+            if fresh:  # most often a head comes whole and alone
+                position = self._take_head(data, 0, requests)
+                if position == len(data) and requests:
+                    shared.memo.learn(data, requests[0])
+                    self._order += requests
+                    return requests
+            elif self._buffer:
+                data = self._buffer + data
+                self._buffer = b""
+            self._take_all(data, position, requests)
+        except Fault as fault:
+            self._take_fault(fault.status, data, requests)
+        self._order += requests
         return requests
 
-    def _one_head(self, data: bytes) -> bool:
-        """Whether the bytes were one head, and nothing before, in or behind it that makes a difference."""
-        return self._reading is _Reading.HEAD and self._pending is None and data.find(_END) == len(data) - len(_END)
+    def _take_all(self, data: bytes, position: int, requests: list[Request]) -> None:
+        """Read messages from ``position`` on, as far as they are complete and there is room for their answers."""
+        room = self._shared.limits.pipeline - len(self._order) - len(self._out)
+        self.held = False
+        while position < len(data) and self._reading is not _Reading.NOTHING:
+            if len(requests) >= room:
+                self.held = True
+                self._buffer = data[position:]
+                return
+            self._at = position
+            take = self._take_head if self._reading is _Reading.HEAD else self._take_body
+            ahead = take(data, position, requests)
+            if ahead == position:  # what is there is not enough for a step
+                self._buffer = data[position:]
+                return
+            position = ahead
+        self.unread = self.unread or position < len(data)
+
+    def _take_fault(self, status: int, data: bytes, requests: list[Request]) -> None:
+        """Give out the fault of the message that was being read, and read no more."""
+        line = data[self._at :].partition(b"\r\n")[0][:256]
+        if (pending := self._pending) is not None:  # the fault is in its body; HEAD stays HEAD: RFC 9110, 9.3.2
+            line = pending.method + b" " + pending.target
+        self._reading, self._pending, self._continue = _Reading.NOTHING, None, False
+        self.unread = True
+        requests.append(faulty(status, line))
 
     def _take_head(self, data: bytes, start: int, requests: list[Request]) -> int:
         """Read one head at ``start``. Where it ends, or ``start`` if it is not complete."""
         if data.startswith(b"\r\n", start):  # empty lines before a request line are passed over: RFC 9112, 2.2
             return start + 2
         limits = self._shared.limits
-        end = data.find(_END, start)
+        end = data.find(_END, max(start, self._scanned - len(_END)))
         if end < 0:
             self._check_partial(data, start)
             return start
+        self._scanned = 0
         line = _REQUEST_LINE.match(data, start, end + 2)
         if not line:
-            raise _Fault(414 if data.find(b"\r\n", start) - start > limits.target + 64 else 400)
+            raise Fault(414 if data.find(b"\r\n", start) - start > limits.target + 64 else 400)
         method, target, major, minor = line.groups()
         if len(target) > limits.target:
-            raise _Fault(414)
+            raise Fault(414)
         end += len(_END)
         if end - start > limits.head:
-            raise _Fault(431)
+            raise Fault(431)
         if major != b"1":
-            raise _Fault(505)
+            raise Fault(505)
         request = self._judge(method, target, int(minor), data[line.end() - 2 : end])
         if self._framer is None:
             self._finish(request, requests)
@@ -285,64 +231,60 @@ class Http1:
         line_end = data.find(b"\r\n", start)
         if line_end < 0:
             if len(data) - start > limits.target + 64:
-                raise _Fault(414)
+                raise Fault(414)
             if not _LINE_SO_FAR.fullmatch(data, start):
-                raise _Fault(400)
+                raise Fault(400)
         elif not _REQUEST_LINE.match(data, start):
-            raise _Fault(414 if line_end - start > limits.target + 64 else 400)
+            raise Fault(414 if line_end - start > limits.target + 64 else 400)
         if len(data) - start > limits.head:
-            raise _Fault(431)
-        if _BARE_LF.search(data, start):
-            raise _Fault(400)
+            raise Fault(431)
+        if _BARE_LF.search(data, max(start, self._scanned)):
+            raise Fault(400)
+        self._scanned = len(data) - start
 
     def _judge(self, method: bytes, target: bytes, minor: int, block: bytes) -> Request:
         """The request of a complete head; ``_framer`` is set if a body follows."""
         shared = self._shared
-        if block.count(b"\n") - 2 > shared.limits.fields:
-            raise _Fault(431)
+        lines = block[2:-4].split(b"\r\n") if len(block) > len(_END) else []
+        if len(lines) > shared.limits.fields:
+            raise Fault(431)
         framer = shared.borrow()
         if not framer.begin(block):  # Upgrade is ignored (RFC 9110, 7.8): judge the block again without it
             framer = Framer()
             framer.begin(_UPGRADE.sub(b"\r\nx-upgrade:", block))
-        fields = framer.fields
+        fields = parse_fields(lines)
         taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
         if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
-            raise _Fault(400)
+            raise Fault(400)
         host = fields.get(b"host")
         if host is None:
             if minor:
-                raise _Fault(400)  # RFC 9112, 3.2
-        elif not valid_authority(host):
-            raise _Fault(400)
-        connection = fields.get(b"connection")
-        if connection is None:
-            keep_alive = minor > 0
-        else:
-            options = tokens(connection)
-            keep_alive = b"close" not in options and (minor > 0 or b"keep-alive" in options)
+                raise Fault(400)  # RFC 9112, 3.2
+        elif not shared.valid_host(host):  # two of them have been joined by ", ", which is in no host
+            raise Fault(400)
+        keep_alive = _persists(fields.get(b"connection"), minor)
         if b"transfer-encoding" in fields:
             self._check_coding(fields[b"transfer-encoding"], minor)
         if b"expect" in fields:
             self._check_expectation(fields[b"expect"], minor)
-        if framer.complete:
-            if connection is None or keep_alive:
-                shared.give_back(framer)
-        else:
+        if not framer.complete:
             self._expect_body(framer, fields.get(b"content-length"))
+        elif (keep_alive or b"connection" not in fields) and b"proxy-connection" not in fields:
+            shared.give_back(framer)  # httptools takes Proxy-Connection for Connection, and stops after "close"
         plain = method == b"GET" and _SPECIAL.isdisjoint(fields)
         return Request(method, target, taken.path, taken.query, minor, fields, keep_alive, plain)
 
     def _check_coding(self, coding: bytes, minor: int) -> None:
         if minor == 0:
-            raise _Fault(400)  # RFC 9112, 6.1: faulty framing
+            raise Fault(400)  # RFC 9112, 6.1: faulty framing
         if coding.lower() != b"chunked":
-            raise _Fault(501)  # RFC 9112, 6.1: a coding that is not understood
+            raise Fault(501)  # RFC 9112, 6.1: a coding that is not understood
 
     def _check_expectation(self, expectation: bytes, minor: int) -> None:
         if minor == 0:
             return  # RFC 9110, 10.1.1: ignored in HTTP/1.0
         if expectation.lower() != b"100-continue":
-            raise _Fault(417)
+            raise Fault(417)
         self._continue = True
 
     def _expect_body(self, framer: Framer, content_length: bytes | None) -> None:
@@ -351,7 +293,7 @@ class Http1:
         # httptools has judged the number, but lets any count of leading zeros pass, and int() limits digits.
         self._body_left = limit if content_length is None else int(content_length.lstrip(b"0"))
         if self._body_left > limit:
-            raise _Fault(413)
+            raise Fault(413)
         self._framer = framer
 
     def _take_body(self, data: bytes, start: int, requests: list[Request]) -> int:
@@ -369,10 +311,11 @@ class Http1:
             end = min(len(data), start + self._body_left)
         self._body_left -= end - start
         if self._body_left < 0:
-            raise _Fault(413)
+            raise Fault(413)
         framer.feed(data[start:end])
         if framer.complete:
-            if request.keep_alive and not self._chunked:  # httptools heeds "Connection: close" in trailers too
+            # httptools heeds "Connection: close" in trailers, and Proxy-Connection, too.
+            if request.keep_alive and not self._chunked and b"proxy-connection" not in request.fields:
                 self._shared.give_back(framer)
             self._framer = self._pending = None
             self._reading = _Reading.HEAD
@@ -427,14 +370,14 @@ class Http1:
         if not out:
             if self._continue and not self._order:
                 self._continue = False
-                return Sendable((_CONTINUE,), ())
+                return (_CONTINUE,), ()
             return None
         if len(out) == 1 or out[0][1].sliced:
             request, response = out.pop(0)
             head = response.head.http1 + self._tail(request)
             if response.sliced or response.length >= JOIN_LIMIT:
-                return Sendable((head, *response.body), ((request, response),))
-            return Sendable((b"".join((head, *response.body)),), ((request, response),))  # type: ignore[arg-type]
+                return (head, *response.body), ((request, response),)
+            return (b"".join((head, *response.body)),), ((request, response),)  # type: ignore[arg-type]
         pieces: list[bytes] = []
         answered: list[tuple[Request, Response]] = []
         size = 0
@@ -443,8 +386,16 @@ class Http1:
             answered.append((request, response))
             pieces += (response.head.http1, self._tail(request), *response.body)  # type: ignore[arg-type]
             size += response.length
-        return Sendable((b"".join(pieces),), answered)
+        return (b"".join(pieces),), answered
 
     def shut(self) -> None:
         """Let the next answer after which none is due say ``Connection: close``."""
         self._shut = True
+
+
+def _persists(connection: bytes | None, minor: int) -> bool:
+    """Whether the connection goes on after this request (RFC 9112, 9.3)."""
+    if connection is None:
+        return minor > 0
+    options = (connection.lower(),) if b"," not in connection else tokens(connection)
+    return b"close" not in options and (minor > 0 or b"keep-alive" in options)

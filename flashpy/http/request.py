@@ -13,8 +13,9 @@ class Request:
 
     ``path`` is decoded once and normalised (http.target); ``target`` is as it was sent. ``fields`` maps lower-case
     names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that this is a GET without any field
-    that could change the answer to other than a whole 200 (no condition, range or expectation). ``fault`` is 0, or
-    the status with which a request that cannot be served must be answered.
+    that could change the answer to other than a whole 200 (no condition, range or expectation; a resource that
+    negotiates must still look at Accept-Encoding). ``fault`` is 0, or the status with which a request that cannot be
+    served must be answered.
     """
 
     __slots__ = ("fault", "fields", "keep_alive", "method", "minor", "path", "plain", "query", "target")

@@ -1,18 +1,14 @@
 """What every protocol of a connection offers to its connection: bytes in, requests out; responses in, pieces out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from flashpy.buffers import Aggregate
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 
-
-class Sendable(NamedTuple):
-    """Pieces to send next, and the requests whose answers end with them."""
-
-    pieces: Aggregate
-    answered: Sequence[tuple[Request, Response]]
+Sendable = tuple[Aggregate, Sequence[tuple[Request, Response]]]
+"""Pieces to send next, and the requests whose answers end with them."""
 
 
 class Tails:

@@ -100,7 +100,12 @@ class Files:
         if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
             return _job(entry)
         representation = entry.representation
-        if request.plain and representation is not None and (whole := representation.whole) is not None:
+        if (
+            request.plain
+            and representation is not None
+            and (whole := representation.whole) is not None
+            and not entry.suffixes
+        ):
             representation.used = True
             representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
             return whole

@@ -51,7 +51,7 @@ class Conversation:
                 self.wire.respond(each, fixed(204))
             self.due.clear()
             while sendable := self.wire.pull():
-                seen.append(sendable.pieces)
+                seen.append(sendable[0])
         wire = self.wire
         seen.append((wire.unanswered, wire.partial, wire.quiet, wire.closing, wire.held, wire.unread))
         if wire.closing:
