@@ -30,6 +30,11 @@ RECEIVE = 16 * 1024
 STALL = STALL_BOUNDS[0]
 
 
+def _nothing(head: bytes) -> Request | None:
+    """What a connection recalls while it drains, so that its wire sees each request and can say which is the last."""
+    return None
+
+
 class Connection:
     """A client's connection, from accept to close."""
 
@@ -41,6 +46,8 @@ class Connection:
         "_output",
         "_rate_mark",
         "_reading",
+        "_recall",
+        "_recv",
         "_service",
         "_sock",
         "_touched",
@@ -56,6 +63,8 @@ class Connection:
         self._service = service
         self._sock = sock
         self._fd = sock.fileno()
+        self._recv = sock.recv
+        self._recall: Callable[[bytes], Request | None] = service.http1.memo.get
         self._wire: Wire = Http1(service.http1)
         self._output = Output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
@@ -80,8 +89,11 @@ class Connection:
         service = self._service
         service.now.monotonic = _monotonic()
         try:
-            data = self._sock.recv(RECEIVE)
-            if data:
+            data = self._recv(RECEIVE)
+            known = self._recall(data)
+            if known is not None and self.state is State.IDLE and self._answer_known(known):
+                pass
+            elif data:
                 self._receive(data)
             else:
                 self._end_of_input()
@@ -162,6 +174,7 @@ class Connection:
 
     def drain(self) -> None:
         """Answer what is under way and close. An idle connection is closed, unless a request has just come."""
+        self._recall = _nothing
         self._wire.shut()
         if self.state in (State.IDLE, State.HEAD):
             self._readable()
@@ -184,6 +197,25 @@ class Connection:
         self._flush()
         if wire.held:  # the rest has its turn when these have been answered
             self._pause_reading()
+
+    def _answer_known(self, request: Request) -> bool:
+        """The short way, for a head that has been seen before, on an idle connection, if a small answer is at hand.
+        False if not: then it is received like any other."""
+        service = self._service
+        response = service.site.answer(request)
+        if not isinstance(response, Response) or (whole := service.http1.at_once(request, response)) is None:
+            return False
+        service.metrics.requests += 1
+        self._touched = now = service.now.monotonic
+        sent = self._output.send_whole(whole)
+        if self._began is not None:
+            self._began.append(now)
+            self._answered.append((request, response))
+            if sent:
+                self._record_answered()
+        if not sent:
+            self._stopped(Progress.BLOCKED, True)
+        return True
 
     def _end_of_input(self) -> None:
         """The client has closed its side. It may still be waiting for answers."""

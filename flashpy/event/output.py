@@ -31,10 +31,11 @@ class Progress(Enum):
 class Output:
     """What is still to be sent, and the sending. Never waits: for the socket, nor for a disk."""
 
-    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_sock", "queue", "sent")
+    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_send", "_sock", "queue", "sent")
 
     def __init__(self, sock: socket.socket, residency: Residency, now: Now, metrics: Metrics) -> None:
         self._sock = sock
+        self._send = sock.send
         self._residency = residency
         self._now = now
         self._metrics = metrics
@@ -43,19 +44,23 @@ class Output:
         self._loads = 0  # of the window that is next, since anything was sent of it
         self.sent = 0  # bytes given to the kernel, ever
 
+    def send_whole(self, data: bytes) -> bool:
+        """Send bytes when nothing is queued; False if some had to be queued."""
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        self.sent += sent
+        if sent == len(data):
+            return True
+        self.queue.append(memoryview(data)[sent:])
+        return False
+
     def send(self, pieces: Sequence[Piece]) -> Progress:
         """Send pieces of an answer behind what is queued, as ``push`` does; what cannot leave now is queued."""
         first = pieces[0]
         if len(pieces) == 1 and not self.queue and isinstance(first, bytes):  # the usual case, in the fewest steps
-            try:
-                sent = self._sock.send(first)
-            except BlockingIOError:
-                sent = 0
-            self.sent += sent
-            if sent == len(first):
-                return Progress.SENT
-            self.queue.append(memoryview(first)[sent:])
-            return Progress.BLOCKED
+            return Progress.SENT if self.send_whole(first) else Progress.BLOCKED
         self.queue.extend(pieces)
         return self.push()
 

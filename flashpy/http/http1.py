@@ -20,7 +20,7 @@ from flashpy.http.fields import parse_fields, tokens
 from flashpy.http.framer import Fault, Framer
 from flashpy.http.memo import HeadMemo
 from flashpy.http.request import Request, faulty
-from flashpy.http.response import Response
+from flashpy.http.response import JOIN_LIMIT, Response
 from flashpy.http.target import Target, parse_target, valid_authority
 from flashpy.http.wire import Sendable, Tails
 
@@ -33,8 +33,8 @@ _CONNECT = Target(b"/", b"")  # its target is an authority (RFC 9112, 3.2.3); no
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SPECIAL = CONDITIONS | {b"expect"}
 
-JOIN_LIMIT = 32 * 1024
-"""Answers up to this many bytes are joined into one buffer; above, the copy costs more than ``sendmsg`` does."""
+PREPARED_LIMIT = 16 * 1024
+"""Answers up to this many bytes are kept whole while their Date is good; the file cache counts such bodies twice."""
 
 
 class _Reading(Enum):
@@ -57,6 +57,20 @@ class Http1Shared:
         self.memo = HeadMemo(limits.memo)
         self._hosts: set[bytes] = set()
         self._spare: Framer | None = None
+
+    def at_once(self, request: Request, response: Response) -> bytes | None:
+        """A small answer, rendered whole, for a connection that has nothing else to send and goes on; None if it must
+        take the long way. The rendering is kept for as long as the Date in it is good."""
+        tail = self.tails.keep_alive if request.minor else self.tails.keep_alive_10
+        prepared = response.prepared
+        if prepared is not None and prepared[0] is tail:
+            return prepared[1]
+        if response.flat is None:
+            return None
+        whole = b"".join((response.head.http1, tail, response.flat))
+        if len(whole) <= PREPARED_LIMIT:
+            response.prepared = (tail, whole)
+        return whole
 
     def borrow(self) -> Framer:
         """A framer at the beginning of a message."""
@@ -145,18 +159,13 @@ class Http1:
 
     def receive(self, data: bytes) -> Sequence[Request]:
         """The requests that ``data`` completes, a fault last (see wire.Wire)."""
-        shared = self._shared
         fresh = self._reading is _Reading.HEAD and not (self._buffer or self._order or self._out)
-        if fresh and (known := shared.memo.get(data)) is not None:
-            self._order.append(known)
-            return (known,)
         requests: list[Request] = []
         self._at = position = 0
         try:
             if fresh:  # most often a head comes whole and alone
                 position = self._take_head(data, 0, requests)
                 if position == len(data) and requests:
-                    shared.memo.learn(data, requests[0])
                     self._order += requests
                     return requests
             elif self._buffer:
@@ -205,6 +214,10 @@ class Http1:
             self._check_partial(data, start)
             return start
         self._scanned = 0
+        head = data[start : end + len(_END)]
+        if (known := self._shared.memo.get(head)) is not None:
+            requests.append(known)
+            return start + len(head)
         line = _REQUEST_LINE.match(data, start, end + 2)
         if not line:
             raise Fault(414 if data.find(b"\r\n", start) - start > limits.target + 64 else 400)
@@ -219,6 +232,7 @@ class Http1:
         request = self._judge(method, target, int(minor), data[line.end() - 2 : end])
         if self._framer is None:
             self._finish(request, requests)
+            self._shared.memo.learn(head, request)
         else:
             self._pending = request
             self._reading = _Reading.BODY

@@ -25,7 +25,7 @@ class HeadMemo:
         return len(self._kept)
 
     def learn(self, head: bytes, request: Request) -> None:
-        """Take note of a head that arrived in one piece with nothing behind it."""
+        """Take note of a head without a body behind it."""
         key = hash(head)
         if key not in self._seen:
             if len(self._seen) >= 65_536:

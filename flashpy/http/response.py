@@ -16,6 +16,9 @@ REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {
 }
 """The reason phrases of RFC 9110, section 15 (some of the standard library's are those of older RFCs)."""
 
+JOIN_LIMIT = 32 * 1024
+"""Answers up to this many bytes are joined into one buffer; above, the copy costs more than ``sendmsg`` does."""
+
 BODILESS = frozenset({204, 304})
 """Statuses whose answers never have a body (RFC 9110, 15.3.5 and 15.4.5)."""
 
@@ -33,9 +36,13 @@ class Head:
 
 
 class Response:
-    """An answer that may be shared by many requests. ``body`` is already empty where the method was HEAD."""
+    """An answer that may be shared by many requests. ``body`` is already empty where the method was HEAD.
 
-    __slots__ = ("body", "close", "head", "length", "sliced")
+    ``flat`` is the body of an answer that is small and in memory, after which the connection goes on; else None.
+    ``prepared`` is the wire's: such an answer rendered whole, with the end of the head that it was rendered with.
+    """
+
+    __slots__ = ("body", "close", "flat", "head", "length", "prepared", "sliced")
 
     def __init__(self, head: Head, body: Aggregate = (), close: bool = False) -> None:
         self.head = head
@@ -43,6 +50,10 @@ class Response:
         self.close = close  # the connection must end after this answer
         self.length = length_of(body)
         self.sliced = any(isinstance(piece, Slice) for piece in body)  # some of it comes from a file
+        self.flat: bytes | None = None
+        if not self.sliced and not close and self.length < JOIN_LIMIT:
+            self.flat = b"".join(body)  # type: ignore[arg-type]  # no slice is in it; one piece is not copied
+        self.prepared: tuple[bytes, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.head.status} {self.length} bytes>"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashpy.buffers import Descriptor, Slice
-from flashpy.http.http1 import JOIN_LIMIT, Http1
+from flashpy.http.http1 import Http1
 from flashpy.http.request import Request
-from flashpy.http.response import Head, Response, fixed
+from flashpy.http.response import JOIN_LIMIT, Head, Response, fixed
 from tests.http.making import DATE, facts, request, shared, wire
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashpy.config import LimitsSection
-from flashpy.http.http1 import Http1, Http1Shared
+from flashpy.http.http1 import PREPARED_LIMIT, Http1, Http1Shared
 from flashpy.http.memo import HeadMemo
 from flashpy.http.request import Request
-from flashpy.http.response import fixed
+from flashpy.http.response import JOIN_LIMIT, Head, Response, fixed
 from flashpy.http.wire import Tails
-from tests.http.making import facts, request, shared
+from tests.http.making import DATE, facts, request, shared
 
 HEADS = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -83,10 +83,42 @@ def test_a_head_is_remembered_from_its_second_sighting() -> None:
 def test_credentials_and_last_requests_are_not_kept() -> None:
     """A head with Authorization is a secret; one that ends its connection is not repeated on it."""
     common = shared()
-    for head in (HEADS[5], HEADS[6], HEADS[8], HEADS[10], HEADS[12], HEADS[14]):
+    for head in (HEADS[5], HEADS[6], HEADS[8], HEADS[10], HEADS[12]):
         for _ in range(3):
             Http1(common).receive(head)
     assert len(common.memo) == 0
+
+
+def test_pipelined_heads_are_remembered_one_by_one() -> None:
+    """What comes in one piece need not repeat as one piece."""
+    common = shared()
+    for _ in range(2):
+        Http1(common).receive(HEADS[14])
+    assert len(common.memo) == 2
+    (found,) = Http1(common).receive(HEADS[0])
+    assert found is common.memo.get(HEADS[0])
+
+
+def test_a_prepared_answer_lasts_as_long_as_its_date() -> None:
+    """RFC 9110, 6.6.1: the Date is that of the answer."""
+    common = shared()
+    response = fixed(404)
+    first = common.at_once(request(), response)
+    assert first is not None and b"Date: " + DATE in first
+    assert common.at_once(request(), response) is first
+    common.tails.set(b"later")
+    second = common.at_once(request(), response)
+    assert second is not None and b"Date: later\r\n" in second
+
+
+def test_only_small_answers_in_memory_are_prepared() -> None:
+    """Others take the long way; what is not small is rendered, but not kept twice."""
+    common = shared()
+    closing, large = Response(Head(200, ()), (b"x",), close=True), Response(Head(200, ()), (b"x" * JOIN_LIMIT,))
+    assert common.at_once(request(), closing) is common.at_once(request(), large) is None
+    medium = Response(Head(200, ()), (b"x" * PREPARED_LIMIT,))
+    assert common.at_once(request(), medium) is not None
+    assert medium.prepared is None
 
 
 @given(st.lists(st.integers(0, 40), max_size=80), st.integers(0, 8000))
