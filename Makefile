@@ -27,11 +27,11 @@ format: .venv/installed-test ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/installed ## compare hot files with nginx (needs nginx and wrk)
-	$(BIN)/python benchmarks/hot.py
+bench: .venv/installed ## compare with nginx in two minutes (needs nginx, wrk and h2load)
+	$(BIN)/python -m benchmarks.peers --quick
 
 stall: .venv/installed ## the stall test: a hot file beside disk-bound clients (needs root, nginx, a loop device, cgroups)
-	$(BIN)/python benchmarks/stall.py
+	$(BIN)/python -m benchmarks.stall
 
 locust: .venv/installed-locust ## load test with locust's web page
 	$(BIN)/python benchmarks/locust/run.py web

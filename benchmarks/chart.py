@@ -85,10 +85,27 @@ class Scale:
         return [step * n for n in range(int(self.high / step) + 1)]
 
 
-def draw(title: str, note: str, groups: Sequence[Group], logarithmic: bool) -> str:
-    """The chart as a complete SVG document."""
+def draw(title: str, note: str, groups: Sequence[Group], logarithmic: bool, columns: int = 1) -> str:
+    """The chart as a complete SVG document, its groups in so many columns side by side."""
     bars = [bar for group in groups for bar in group.bars]
     scale = Scale.of([value for bar in bars for value in (bar.least, bar.greatest, bar.median)], logarithmic)
+    share = math.ceil(len(groups) / columns)
+    drawn = [column(groups[first : first + share], scale) for first in range(0, len(groups), share)]
+    width, height = LABELS + BARS + VALUES, max(bottom for _, bottom in drawn) + 2 * ROW + GAP
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(drawn) * width}" height="{height}" '
+        f'viewBox="0 0 {len(drawn) * width} {height}" role="img" aria-label="{escape(title)}">',
+        f"<style>{STYLE}</style>",
+        f'<text class="title" x="12" y="22">{escape(title)}</text>',
+        f'<text class="soft" x="12" y="40">{escape(note)}</text>',
+    ]
+    for number, (body, _) in enumerate(drawn):
+        lines += [f'<g transform="translate({number * width})">', *body, "</g>"]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def column(groups: Sequence[Group], scale: Scale) -> tuple[list[str], int]:
+    """Groups one below the other: their lines, and where they end in pixels."""
     body: list[str] = []
     y = TOP + 2 * GAP
     for group in groups:
@@ -99,18 +116,7 @@ def draw(title: str, note: str, groups: Sequence[Group], logarithmic: bool) -> s
             y += apart if bar.label else 0
             body += bar_lines(bar, scale, y)
             y += ROW
-    width, height = LABELS + BARS + VALUES, y + 2 * ROW + GAP
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">',
-        f"<style>{STYLE}</style>",
-        f'<text class="title" x="12" y="22">{escape(title)}</text>',
-        f'<text class="soft" x="12" y="40">{escape(note)}</text>',
-        *grid_lines(scale, TOP + 2 * GAP, y),
-        *body,
-        "</svg>",
-    ]
-    return "\n".join(lines) + "\n"
+    return [*grid_lines(scale, TOP + 2 * GAP, y), *body], y
 
 
 def grid_lines(scale: Scale, top: int, bottom: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness import UnavailableError
-from benchmarks.tree import Tree
+from benchmarks.tree import DiskTree
 
 READ_AHEAD_KIB = 128
 """What disks usually have; the default of loop devices is far larger."""
@@ -87,7 +87,7 @@ def unmount(place: Path, attempts: int = 50) -> None:
     call("umount", "--lazy", str(place))
 
 
-def image_of(tree: Tree, scratch: Path) -> Path:
+def image_of(tree: DiskTree, scratch: Path) -> Path:
     """The image that holds the tree; it is built where the scratch directory does not have it yet."""
     ready = scratch / f"{tree.name}.img"
     if not ready.exists():
@@ -100,7 +100,7 @@ def image_of(tree: Tree, scratch: Path) -> Path:
     return ready
 
 
-def build(tree: Tree, image: Path, place: Path) -> None:
+def build(tree: DiskTree, image: Path, place: Path) -> None:
     """Make the image: allocate it, make the file system, write the tree."""
     print(f"building the image: {tree.title}", flush=True)
     with image.open("wb") as file:

@@ -15,11 +15,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.servers import KINDS, LOAD_CORE, REPOSITORY, SERVER_CORE, Choice, Kind, ServerFailedError
+from benchmarks.kinds import KINDS, Kind
+from benchmarks.servers import LOAD_CORE, REPOSITORY, SERVER_CORE, Choice, ServerFailedError
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 LIBRARIES = ("uvloop", "httptools")
 """Installed packages that flashpy's figures depend on, as its interpreter sees them."""
+
+
+ABSENT = "-"
+"""What stands for the version of something that is not installed."""
 
 
 class UnavailableError(RuntimeError):
@@ -36,14 +41,14 @@ def turns(rounds: int, cases: Sequence[str], kinds: Sequence[Kind]) -> Iterator[
 
 
 def output_of(command: Sequence[str]) -> str:
-    """The first line that a command prints on either stream, or a dash where it cannot be run."""
+    """The first line that a command prints on either stream, or a dash where it cannot be run or fails."""
     try:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=30, check=False)
     except OSError:
-        return "-"
+        return ABSENT
     if done.returncode:
-        return "-"
-    return next(iter((done.stdout + done.stderr).splitlines()), "-").strip()
+        return ABSENT
+    return next(iter((done.stdout + done.stderr).splitlines()), ABSENT).strip()
 
 
 def cpu_model() -> str:
@@ -65,7 +70,7 @@ def interpreter(python: str) -> str:
 
 def machine(kinds: Iterable[Kind], choice: Choice) -> dict[str, Any]:
     """The machine block: what the figures were taken on, and with which versions."""
-    versions = {kind.name: [part.format(python=choice.python) for part in kind.version] for kind in kinds}
+    versions = {kind.name: [part.format(**choice.words()) for part in kind.version] for kind in kinds}
     return {
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
@@ -86,6 +91,7 @@ def parser(description: str, servers: str, rounds: int, seconds: float) -> argpa
     options.add_argument("--rounds", type=int, default=rounds)
     options.add_argument("--seconds", type=float, default=seconds, help="length of one measurement")
     options.add_argument("--python", default=sys.executable, help="the interpreter that runs flashpy")
+    options.add_argument("--peers-python", default=sys.executable, help="the interpreter that has the Python peers")
     options.add_argument("--config", type=Path, help="a configuration file for flashpy")
     options.add_argument("--results", type=Path, default=RESULTS, help="where to write the JSON file")
     return options
@@ -97,7 +103,7 @@ def chosen(options: argparse.Namespace) -> tuple[list[Kind], Choice]:
     if unknown := [name for name in names if name not in KINDS]:
         raise UnavailableError(f"There is no server called {unknown[0]}; known are {', '.join(KINDS)}.")
     config = options.config.resolve() if options.config else None
-    return [KINDS[name] for name in names], Choice(options.python, config)
+    return [KINDS[name] for name in names], Choice(options.python, config, options.peers_python)
 
 
 def need(*programs: str) -> None:

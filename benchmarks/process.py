@@ -1,4 +1,4 @@
-"""Processes that a benchmark started: what CPU time they used, and how they are ended.
+"""Processes that a benchmark started: what CPU time and memory they use, and how they are ended.
 
 A server is the leader of a session of its own, so that all that it starts can be found again: what belongs to
 the session, and what descends from it. Nothing is ever ended by name.
@@ -69,6 +69,25 @@ def cpu_seconds(pid: int) -> float:
     of two readings is the CPU time of the span between them.
     """
     return sum(stat.own + stat.reaped for stat in members(pid).values()) / TICKS
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a server in bytes: resident in its largest process, and of all its processes together, where pages
+    that are shared count once."""
+
+    largest: int
+    together: int
+
+
+def memory(pid: int) -> Memory:
+    """The memory of the process and all its descendants now. Nothing of the kernel's (socket buffers) is in it."""
+    rollups = []
+    for member in members(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()[1:]
+            rollups.append({line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines})
+    return Memory(max(found["Rss"] for found in rollups), sum(found["Pss"] for found in rollups))
 
 
 def end(process: subprocess.Popen[bytes], patience: float = 10.0) -> list[str]:

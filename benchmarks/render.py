@@ -21,6 +21,12 @@ def drawn(found: Json) -> list[str]:
     return [case for case, servers in found["summary"].items() if servers]
 
 
+def charted(found: Json) -> list[str]:
+    """The cases with figures that the chart shows."""
+    wanted = found["chart"]["cases"] or found["cases"]
+    return [case for case in drawn(found) if case in wanted]
+
+
 def figure(found: Json, case: str, server: str, column: Json) -> str:
     """One cell of a table: the median, and the least and the greatest in parentheses."""
     value = found["summary"][case][server].get(column["key"])
@@ -37,6 +43,35 @@ def table(found: Json, case: str) -> Iterator[str]:
     for server in servers:
         cells = (figure(found, case, server, column) for column in columns)
         yield f"| {found['servers'][server]} | {' | '.join(cells)} |"
+
+
+def overview(found: Json) -> Iterator[str]:
+    """One table of all cases that are compared: by case and server the ratio, with least and greatest."""
+    if not found["overview"]:
+        return
+    labels = {column["key"]: column["label"] for column in found["columns"]}
+    yield "\n## Overview\n"
+    yield "What counts in a case, as a multiple of the best of the servers named, in the same round."
+    yield f"\n| case | what counts | best of | {' | '.join(found['servers'])} |"
+    yield f"|---|---|---|{'---:|' * len(found['servers'])}"
+    for case, measure in found["overview"].items():
+        what = labels[measure["key"]] + (", less is better" if measure["lower"] else "")
+        cells = (ratio(found["summary"][case].get(server, {})) for server in found["servers"])
+        yield f"| {found['cases'][case]} | {what} | {', '.join(measure['baselines'])} | {' | '.join(cells)} |"
+
+
+def ratio(figures: Json) -> str:
+    """One cell of the overview."""
+    if "ratio" not in figures:
+        return "-"
+    median, least, most = (f"{figures['ratio'][key]:.2f}" for key in ("median", "min", "max"))
+    return median if figures["ratio"]["rounds"] == 1 else f"{median} [{least}-{most}]"
+
+
+def absent(found: Json) -> Iterator[str]:
+    """The servers that were not there."""
+    if found["absent"]:
+        yield f"\nAbsent, because not installed: {'; '.join(found['absent'])}."
 
 
 def machine(found: Json) -> Iterator[str]:
@@ -62,6 +97,28 @@ def invalid(found: Json) -> Iterator[str]:
         yield f"- round {run['round']}, {run['case']}, {found['servers'][run['server']]}: {reasons}"
 
 
+def warnings(found: Json) -> Iterator[str]:
+    """By case and server, the rounds that count with a warning, and the first of their warnings."""
+    warned: dict[tuple[str, str], list[Json]] = {}
+    for run in found["runs"]:
+        if run["warnings"]:
+            warned.setdefault((run["case"], run["server"]), []).append(run)
+    if warned:
+        yield "\n## Warnings\n"
+    for (case, server), runs in warned.items():
+        rounds = "round" if len(runs) == 1 else "rounds"
+        yield f"- {case}, {found['servers'][server]}: {'; '.join(runs[0]['warnings'])} ({len(runs)} {rounds})"
+
+
+def unable(found: Json) -> Iterator[str]:
+    """Which servers cannot take part in which cases, and why."""
+    reasons = {(run["case"], run["server"]): run["unable"] for run in found["runs"] if run["unable"]}
+    if reasons:
+        yield "\n## Servers that cannot take part\n"
+    for (case, server), reason in reasons.items():
+        yield f"- {case}, {found['servers'][server]}: {reason}"
+
+
 def markdown(found: Json) -> str:
     """The whole page of one result."""
     lines = [
@@ -69,11 +126,12 @@ def markdown(found: Json) -> str:
         "",
         "Medians; in parentheses least and greatest of the rounds. Written by `benchmarks/render.py`.",
     ]
-    if drawn(found):
+    if charted(found):
         lines += ["", f"![chart]({found['name']}.svg)"]
+    lines += [*absent(found), *overview(found)]
     for case in drawn(found):
         lines += table(found, case)
-    return "\n".join([*lines, *invalid(found), *machine(found)]) + "\n"
+    return "\n".join([*lines, *invalid(found), *warnings(found), *unable(found), *machine(found)]) + "\n"
 
 
 def bars(found: Json, case: str) -> Iterator[Bar]:
@@ -100,15 +158,15 @@ def svg(found: Json) -> str:
     names = [labels[key] for key in found["chart"]["keys"]]
     scale = ", logarithmic scale" if found["chart"]["logarithmic"] else ""
     note = f"{' and (paler) '.join(names)}{scale}: median, least to greatest"
-    groups = [Group(found["cases"][case], list(bars(found, case))) for case in drawn(found)]
-    return draw(found["title"], note, groups, found["chart"]["logarithmic"])
+    groups = [Group(found["cases"][case], list(bars(found, case))) for case in charted(found)]
+    return draw(found["title"], note, groups, found["chart"]["logarithmic"], found["chart"]["columns"])
 
 
 def render(path: Path) -> None:
     """Write NAME.md and NAME.svg beside NAME.json."""
     found: Json = json.loads(path.read_text())
     path.with_suffix(".md").write_text(markdown(found))
-    if drawn(found):
+    if charted(found):
         path.with_suffix(".svg").write_text(svg(found))
     print(f"rendered {path.stem}")
 

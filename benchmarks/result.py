@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-from benchmarks.servers import KINDS
 
 
 @dataclass(frozen=True)
@@ -23,21 +21,40 @@ class Column:
 
 @dataclass(frozen=True)
 class Chart:
-    """Which figures of a result are drawn, and on which scale."""
+    """Which figures of a result are drawn, on which scale, of which cases (of all where none is named), and in how
+    many columns side by side."""
 
     keys: tuple[str, ...]
     logarithmic: bool = False
+    cases: tuple[str, ...] = ()
+    columns: int = 1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The figure that counts in a case, and the servers to the best of which it is compared (``ratio``)."""
+
+    key: str
+    baselines: tuple[str, ...]
+    lower: bool = False
+    """Whether less of it is better."""
 
 
 @dataclass
 class Run:
-    """One server in one case of one round. A run with faults is reported, and counts in no median."""
+    """One server in one case of one round.
+
+    A run with faults is reported, and counts in no median. Warnings are about figures that count all the same.
+    ``unable`` says why a server cannot take part in a case at all, which is no fault.
+    """
 
     round: int
     case: str
     server: str
     figures: dict[str, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    unable: str = ""
 
 
 @dataclass
@@ -52,6 +69,10 @@ class Result:
     servers: dict[str, str]
     settings: dict[str, Any]
     machine: dict[str, Any]
+    absent: list[str] = field(default_factory=list)
+    """Titles of the servers that are not installed."""
+    overview: dict[str, Measure] = field(default_factory=dict)
+    """What counts in a case, for those that are compared in one table."""
     runs: list[Run] = field(default_factory=list)
 
     def summary(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
@@ -81,13 +102,15 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": median, "min": min(values), "max": max(values), "rounds": len(values)}
 
 
-def ratios(runs: Iterable[Run], key: str) -> None:
-    """Give each valid run ``key_ratio``: its figure over that of its round's best valid baseline."""
-    valid = [run for run in runs if not run.faults]
+def ratios(result: Result) -> None:
+    """Give each valid run its ``ratio``: the figure that counts, over that of the round's best valid baseline."""
+    valid = [run for run in result.runs if run.figures and not run.faults and run.case in result.overview]
     for run in valid:
-        peers = [r for r in valid if (r.round, r.case) == (run.round, run.case) and KINDS[r.server].baseline]
-        if peers:
-            run.figures[f"{key}_ratio"] = run.figures[key] / max(peer.figures[key] for peer in peers)
+        measure = result.overview[run.case]
+        best = min if measure.lower else max
+        turn = [r for r in valid if (r.round, r.case) == (run.round, run.case) and r.server in measure.baselines]
+        if turn:
+            run.figures["ratio"] = run.figures[measure.key] / best(r.figures[measure.key] for r in turn)
 
 
 def shown(figure: Mapping[str, float], digits: int) -> str:
@@ -99,8 +122,10 @@ def shown(figure: Mapping[str, float], digits: int) -> str:
 def report(run: Run, columns: Sequence[Column]) -> None:
     """Print one run as one line."""
     parts = [f"{c.label} {run.figures[c.key]:,.{c.digits}f}" for c in columns if c.key in run.figures]
-    faults = f"  INVALID: {'; '.join(run.faults)}" if run.faults else ""
-    print(f"round {run.round}  {run.case:<12} {run.server:<15} {', '.join(parts)}{faults}", flush=True)
+    notes = f"  INVALID: {'; '.join(run.faults)}" if run.faults else ""
+    notes += f"  warning: {'; '.join(run.warnings)}" if run.warnings else ""
+    notes += f"cannot take part: {run.unable}" if run.unable else ""
+    print(f"round {run.round}  {run.case:<12} {run.server:<18} {', '.join(parts)}{notes}", flush=True)
 
 
 def finish(result: Result, folder: Path) -> int:
@@ -110,6 +135,6 @@ def finish(result: Result, folder: Path) -> int:
         for server, figures in servers.items():
             for c in result.columns:
                 if c.key in figures:
-                    print(f"  {server:<15} {c.label:<28} {shown(figures[c.key], c.digits)}")
+                    print(f"  {server:<18} {c.label:<28} {shown(figures[c.key], c.digits)}")
     print(f"\nwritten: {result.write(folder)}")
     return int(any(run.faults for run in result.runs))

@@ -1,9 +1,4 @@
-"""The servers that are compared, as a table of data, and how one of them is started and stopped.
-
-Words in braces in a command, and words between ``@`` in a configuration template of ``peers/``, are filled in
-when the server is started: ``port``, ``root`` (the directory to serve), ``run`` (a scratch directory of this
-run), ``config`` (the rendered template), ``python``, ``user``, ``group``, and the ``values`` of the table.
-"""
+"""A server under test: how it is started, asked, and stopped."""
 
 from __future__ import annotations
 
@@ -19,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import process
+from benchmarks.kinds import FLASHPY_QUIET, Kind
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PEERS = REPOSITORY / "benchmarks" / "peers"
@@ -37,49 +33,29 @@ class ServerFailedError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One server under one setting."""
-
-    name: str
-    title: str
-    command: tuple[str, ...]
-    version: tuple[str, ...]
-    template: str | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    baseline: bool = False
-    """Ratios are taken to the best of the baselines of the same round."""
-
-
-FLASHPY = ("{python}", "-m", "flashpy", "{root}", "--host", "127.0.0.1", "--port", "{port}",
-           "--no-access-log", "--log-level", "warning")  # fmt: skip
-FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
-NGINX = ("nginx", "-e", "{run}/error.log", "-p", "{run}", "-c", "{config}")
-NGINX_VERSION = ("nginx", "-v")
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("flashpy", "flashpy", FLASHPY, FLASHPY_VERSION),
-        Kind("flashpy-inline", "flashpy, file work inline in the loop", FLASHPY, FLASHPY_VERSION,
-             environment={"FLASHPY_TEST_INLINE": "1"}),
-        Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf", baseline=True),
-        Kind("nginx-copy", "nginx, sendfile off", NGINX, NGINX_VERSION, template="nginx-copy.conf",
-             baseline=True),
-        Kind("nginx-aio", "nginx, aio threads (32)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
-             values={"threads": "32"}),
-        Kind("nginx-aio-256", "nginx, aio threads (256)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
-             values={"threads": "256"}),
-    )
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Choice:
-    """What the command line says about servers: with which interpreter and configuration flashpy runs."""
+    """What the command line says about servers: with which interpreter and configuration flashpy runs, and with
+    which interpreter the peers that are Python packages."""
 
     python: str = sys.executable
     config: Path | None = None
+    peers_python: str = sys.executable
+
+    def words(self) -> dict[str, str]:
+        """The words of commands that follow from the choice."""
+        peers_bin = str(Path(self.peers_python).parent)
+        return {"python": self.python, "peers_python": self.peers_python, "peers_bin": peers_bin}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to a request: its status, its fields by their names in lower case, the length of its body in bytes, and
+    whether the server keeps the connection for more."""
+
+    status: int
+    fields: Mapping[str, str]
+    length: int
+    kept: bool
 
 
 @dataclass(frozen=True)
@@ -90,6 +66,8 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    startup: float = 0.0
+    """Seconds from its start to its first answer."""
 
     def cpu_seconds(self) -> float:
         """CPU seconds of the server and all its descendants until now."""
@@ -103,19 +81,25 @@ class Server:
         """Whether the server's first process still runs."""
         return self.process.poll() is None
 
-    def check(self, path: str, size: int) -> None:
-        """Ask for the path once, and insist on status 200 and on a body of ``size`` bytes."""
+    def ask(self, path: str, fields: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+        """Make one request, on a connection of its own."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            client.request("GET", path)
+            client.request(method, path, headers=dict(fields or {}))
             answer = client.getresponse()
-            body = answer.read()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            kept = not answer.will_close
+            return Answer(answer.status, found, len(answer.read()), kept)
         except http.client.HTTPException as error:
-            raise ServerFailedError(f"{self.kind.name}: GET {path} gave no proper answer: {error!r}") from error
+            raise ServerFailedError(f"{self.kind.name}: {method} {path} gave no proper answer: {error!r}") from error
         finally:
             client.close()
-        if answer.status != 200 or len(body) != size:
-            said = f"{answer.status} with {len(body)} bytes, not 200 with {size}"
+
+    def check(self, path: str, size: int) -> None:
+        """Ask for the path once, and insist on status 200 and on a body of ``size`` bytes."""
+        answer = self.ask(path)
+        if answer.status != 200 or answer.length != size:
+            said = f"{answer.status} with {answer.length} bytes, not 200 with {size}"
             raise ServerFailedError(f"{self.kind.name}: GET {path} gave {said}")
 
     def wait(self, path: str, size: int, patience: float = 20.0) -> None:
@@ -130,7 +114,7 @@ class Server:
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise ServerFailedError(f"{self.kind.name} does not answer: {error}") from error
-            time.sleep(0.02)
+            time.sleep(0.002)
 
     def last_words(self) -> str:
         """The end of what the server has written to its standard error stream and to its error log."""
@@ -164,7 +148,8 @@ def words_of(kind: Kind, root: Path, run: Path, choice: Choice) -> dict[str, str
         "root": str(root),
         "run": str(run),
         "config": str(run / "server.conf"),
-        "python": choice.python,
+        "peers": str(PEERS),
+        **choice.words(),
         "user": user.pw_name,
         "group": grp.getgrgid(user.pw_gid).gr_name,
         **kind.values,
@@ -175,7 +160,7 @@ def command_of(kind: Kind, words: Mapping[str, str], choice: Choice) -> list[str
     """The command line, after the rendered configuration has been written for it."""
     if kind.template:
         Path(words["config"]).write_text(fill((PEERS / kind.template).read_text(), words))
-    extra = ["-c", str(choice.config)] if choice.config and kind.command is FLASHPY else []
+    extra = ["-c", str(choice.config)] if choice.config and kind.command is FLASHPY_QUIET else []
     return [part.format(**words) for part in kind.command] + extra
 
 
@@ -192,15 +177,17 @@ def running(
         run = Path(scratch)
         words = words_of(kind, root, run, choice)
         command = [*prefix, "taskset", "-c", str(SERVER_CORE), *command_of(kind, words, choice)]
+        environment = os.environ | {name: value.format(**words) for name, value in kind.environment.items()}
+        start = time.perf_counter()
         with (run / "stderr").open("wb") as log:
             child = subprocess.Popen(
-                command, cwd=REPOSITORY, env={**os.environ, **kind.environment}, start_new_session=True,
+                command, cwd=REPOSITORY, env=environment, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         server = Server(kind, int(words["port"]), child, run / "stderr")
         try:
             server.wait(*hot)
-            yield server
+            yield replace(server, startup=time.perf_counter() - start)
         finally:
             for line in process.end(child):
                 print(f"warning: {kind.name}: {line}", file=sys.stderr)

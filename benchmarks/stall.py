@@ -21,10 +21,11 @@ from pathlib import Path
 from benchmarks import confine, disk, harness, result
 from benchmarks.disk import Device
 from benchmarks.harness import UnavailableError
+from benchmarks.kinds import Kind
 from benchmarks.result import Chart, Column, Result, Run
-from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, Kind, Server, ServerFailedError, running
+from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, Server, ServerFailedError, running
 from benchmarks.stall_clients import EXPONENT, GRACE, RATE
-from benchmarks.tree import HOT, SEED, TREES, Tree
+from benchmarks.tree import HOT, SEED, TREES, DiskTree
 
 ALONE = 5.0
 """Seconds of the measurement of the probe alone, before each measurement under load."""
@@ -50,7 +51,7 @@ COLUMNS = (
 class Plan:
     """What is done in every run."""
 
-    tree: Tree
+    tree: DiskTree
     clients: int
     seconds: float
     choice: Choice
@@ -58,7 +59,7 @@ class Plan:
     place: Path
 
 
-def clients_command(port: int, tree: Tree, clients: int, warm_up: float, seconds: float) -> list[str]:
+def clients_command(port: int, tree: DiskTree, clients: int, warm_up: float, seconds: float) -> list[str]:
     """The command that loads a server, pinned to its core."""
     return [
         "taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "benchmarks.stall_clients",

@@ -1,13 +1,13 @@
-"""The trees of the stall test: files that do not fit into the memory that the server is given.
+"""Trees of files of log-normal sizes, that are asked for under Zipf's law.
 
-A tree follows from its seed alone: the image that holds it and the clients that ask for it need no list.
+A tree follows from its seed alone: whoever writes it and whoever asks for it need no list.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -31,11 +31,7 @@ class Tree:
     count: int
     median: int
     spread: float
-    image_mb: int
-    """The size in 10^6 bytes of the ext4 image that holds it."""
-    warm_up: float
-    """Seconds of load before a measurement. Bodies: about what it takes to fill the memory at the disk's pace.
-    Names: short, because all the inodes (12.5 MB) have come in after some 12 seconds, and stay."""
+    suffixes: tuple[str, ...] = (".bin",)
 
     @cached_property
     def sizes(self) -> list[int]:
@@ -47,9 +43,9 @@ class Tree:
 
     def path(self, number: int) -> str:
         """The path of a file, from its place in the order of popularity."""
-        # Popular neighbours shall not be neighbours on the disk as well: 7919 is prime to both counts.
+        # Popular neighbours shall not be neighbours on the disk as well: 7919 is prime to every count.
         place = number * 7919 % self.count
-        return f"/{place // PER_FOLDER:03}/{place:05}.bin"
+        return f"/{place // PER_FOLDER:03}/{place:05}{self.suffixes[place % len(self.suffixes)]}"
 
     @cached_property
     def files(self) -> list[tuple[str, int]]:
@@ -62,20 +58,43 @@ class Tree:
 
     def write(self, root: Path) -> None:
         """Write the tree, in the order of the paths."""
-        noise = random.Random(SEED).randbytes(LARGEST)
-        for path, size in sorted([*self.files, HOT]):
-            place = root / path.lstrip("/")
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(noise[:size])
+        write_files(root, sorted(self.files))
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(self.files)
 
 
+@dataclass(frozen=True)
+class DiskTree(Tree):
+    """A tree of the stall test, on an image of its own, with the hot file beside it. It does not fit into the memory
+    that the server is given."""
+
+    image_mb: int = 0
+    """The size in 10^6 bytes of the ext4 image that holds it."""
+    warm_up: float = 0.0
+    """Seconds of load before a measurement. Bodies: about what it takes to fill the memory at the disk's pace.
+    Names: short, because all the inodes (12.5 MB) have come in after some 12 seconds, and stay."""
+
+    def write(self, root: Path) -> None:
+        """Write the tree and the hot file, in the order of the paths."""
+        write_files(root, sorted([*self.files, HOT]))
+
+
+def write_files(root: Path, files: Iterable[tuple[str, int]]) -> None:
+    """Write files of given paths and sizes in bytes below ``root``; their content is random, and always the same."""
+    noise = b""
+    for path, size in files:
+        if size > len(noise):
+            noise = random.Random(SEED).randbytes(size)
+        place = root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(noise[:size])
+
+
 TREES = {
     tree.name: tree
     for tree in (
-        Tree("bodies", "6,000 files, 600 MB", 6_000, 12 * 1024, 2.085, 900, 8.0),
-        Tree("names", "40,000 cold files of 1 KiB", 40_000, 1024, 0.0, 350, 2.0),
+        DiskTree("bodies", "6,000 files, 600 MB", 6_000, 12 * 1024, 2.085, image_mb=900, warm_up=8.0),
+        DiskTree("names", "40,000 cold files of 1 KiB", 40_000, 1024, 0.0, image_mb=350, warm_up=2.0),
     )
 }

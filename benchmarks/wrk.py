@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.servers import LOAD_CORE, ServerFailedError
+from benchmarks import load
 
 LUA = Path(__file__).resolve().parent / "lua"
-MARK = "report: "
+MARK, PREPARED = "report: ", "prepared: "
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,14 @@ class Load:
     headers: tuple[str, ...] = ()
     script: str = "report.lua"
     """A file of ``lua/``; it ends by printing the report line that this module reads."""
+    arguments: tuple[str, ...] = ()
+    """Words for the script."""
+    patience: int = 2
+    """Seconds after which a missing answer is an error."""
+
+
+STEADY = Load()
+"""64 connections that are kept."""
 
 
 @dataclass(frozen=True)
@@ -36,35 +44,36 @@ class Outcome:
     p50: float
     p99: float
     errors: dict[str, int]
+    cpu_seconds: float = 0.0
+    """CPU seconds of wrk itself, without what its script used before the load began."""
 
     @property
     def rate(self) -> float:
         """Requests per second."""
         return self.requests / self.seconds
 
-    def faults(self, size: int) -> list[str]:
-        """Why the run does not count, if so; ``size`` is the least number of bytes that an answer can have.
+    def faults(self, least: float, most: float = math.inf) -> list[str]:
+        """Why the run does not count, if so; ``least`` and ``most`` bound the bytes of all answers together.
 
-        wrk counts only statuses from 400 on as errors; answers that are too short are noticed here.
+        wrk counts only statuses from 400 on as errors; answers of a wrong kind are noticed by their size.
         """
         found = [f"{number} {kind} errors" for kind, number in self.errors.items() if number]
         if not self.requests:
             found.append("no request was answered")
-        elif self.octets < self.requests * size:
-            found.append(f"answers of {self.octets / self.requests:.0f} bytes, less than {size}")
+        elif not least <= self.octets <= most:
+            found.append(f"{self.octets} bytes in {self.requests} answers, not {least:.0f} to {most:.0f}")
         return found
 
 
-def run(url: str, seconds: float, load: Load) -> Outcome:
-    """Load the URL for so many seconds."""
+def run(url: str, seconds: float, how: Load) -> Outcome:
+    """Load the URL for so many seconds, a whole number."""
     command = [
-        "taskset", "-c", str(LOAD_CORE), "wrk", f"-t{load.threads}", f"-c{load.connections}",
-        f"-d{seconds:g}s", "-s", str(LUA / load.script), *header_options(load.headers), url,
+        "wrk", f"-t{how.threads}", f"-c{how.connections}", f"-d{seconds:.0f}s", "--timeout", f"{how.patience}s",
+        "-s", str(LUA / how.script), *header_options(how.headers), url, *how.arguments,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
-    if done.returncode:
-        raise ServerFailedError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
-    return parse(done.stdout)
+    output, used = load.run(command, seconds + 30)
+    before = [float(line.removeprefix(PREPARED)) for line in output.splitlines() if line.startswith(PREPARED)]
+    return replace(parse(output), cpu_seconds=used - max(before, default=0.0))
 
 
 def header_options(headers: Sequence[str]) -> list[str]:

@@ -1,0 +1,85 @@
+"""The servers that are compared, as a table of data: one row for each server under each setting.
+
+Words in braces in a command or an environment, and words between ``@`` in a configuration template of ``peers/``,
+are filled in when the server is started: ``port``, ``root`` (the directory to serve), ``run`` (a scratch directory
+of this run), ``config`` (the rendered template), ``peers`` (the directory of templates and small applications),
+``python``, ``peers_python``, ``peers_bin`` (the directory of that interpreter), ``user``, ``group``, and the
+``values`` of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One server under one setting. It is absent where its ``version`` command fails."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    version: tuple[str, ...]
+    template: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def packages(python: str, *names: str) -> tuple[str, ...]:
+    """A command that prints the versions of installed Python packages, and fails where one is missing."""
+    program = f"from importlib.metadata import version as v; print(', '.join(p + ' ' + v(p) for p in {names}))"
+    return python, "-c", program
+
+
+FLASHPY = ("{python}", "-m", "flashpy", "{root}", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
+FLASHPY_QUIET = (*FLASHPY, "--no-access-log")
+FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
+NGINX = ("nginx", "-e", "{run}/error.log", "-p", "{run}", "-c", "{config}")
+NGINX_VERSION = ("nginx", "-v")
+GRANIAN = ("{peers_python}", "-m", "granian", "--host", "127.0.0.1", "--port", "{port}", "--http", "1", "--no-ws",
+           "--workers", "1", "--backlog", "8192", "--backpressure", "16384", "--http1-pipeline-flush",
+           "--log-level", "warning")  # fmt: skip
+"""One worker; as many connections as the idle case opens; pipelined answers in one write."""
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("flashpy", "flashpy", FLASHPY_QUIET, FLASHPY_VERSION),
+        Kind("flashpy-log", "flashpy, access log on", (*FLASHPY, "-c", "{config}"), FLASHPY_VERSION,
+             template="flashpy-log.toml"),
+        Kind("flashpy-inline", "flashpy, file work inline in the loop", FLASHPY_QUIET, FLASHPY_VERSION,
+             environment={"FLASHPY_TEST_INLINE": "1"}),
+        Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf"),
+        Kind("nginx-copy", "nginx, sendfile off", NGINX, NGINX_VERSION, template="nginx-copy.conf"),
+        Kind("nginx-aio", "nginx, aio threads (32)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
+             values={"threads": "32"}),
+        Kind("nginx-aio-256", "nginx, aio threads (256)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
+             values={"threads": "256"}),
+        Kind("lighttpd", "lighttpd", ("lighttpd", "-D", "-f", "{config}"), ("lighttpd", "-v"),
+             template="lighttpd.conf"),
+        Kind("h2o", "h2o", ("h2o", "-m", "worker", "-c", "{config}"), ("h2o", "-v"), template="h2o.conf"),
+        Kind("caddy", "caddy", ("{peers_bin}/caddy", "run", "--adapter", "caddyfile", "--config", "{config}"),
+             ("{peers_bin}/caddy", "version"), template="Caddyfile",
+             environment={"HOME": "{run}", "XDG_DATA_HOME": "{run}", "XDG_CONFIG_HOME": "{run}"}),
+        Kind("granian", "granian, static files",
+             (*GRANIAN, "--interface", "rsgi", "--runtime-mode", "st", "--static-path-route", "",
+              "--static-path-mount", "{root}", "--static-path-dir-to-file", "index.html",
+              "--working-dir", "{peers}", "granian_app:app"), packages("{peers_python}", "granian")),
+        Kind("granian-whitenoise", "granian + WhiteNoise",
+             (*GRANIAN, "--interface", "wsgi", "--blocking-threads", "1", "--working-dir", "{peers}",
+              "whitenoise_app:app"),
+             packages("{peers_python}", "granian", "whitenoise"), environment={"PEER_ROOT": "{root}"}),
+        Kind("uvicorn-starlette", "uvicorn + Starlette",
+             ("{peers_python}", "-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--loop", "uvloop",
+              "--http", "httptools", "--ws", "none", "--lifespan", "off", "--no-access-log", "--backlog", "8192",
+              "--timeout-keep-alive", "75", "--log-level", "warning", "--app-dir", "{peers}", "starlette_app:app"),
+             packages("{peers_python}", "uvicorn", "starlette", "uvloop", "httptools"),
+             environment={"PEER_ROOT": "{root}"}),
+        Kind("aiohttp", "aiohttp", ("{peers_python}", "{peers}/aiohttp_app.py", "{root}", "{port}"),
+             packages("{peers_python}", "aiohttp", "uvloop")),
+        Kind("http.server", "python -m http.server",
+             ("{python}", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "{root}", "{port}"),
+             ("{python}", "--version")),
+    )
+}  # fmt: skip
