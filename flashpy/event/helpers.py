@@ -14,12 +14,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flashpy.config import HelpersSection
 from flashpy.errors import StartError
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
-from flashpy.job.kinds import Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate
 from flashpy.job.programs import BORN, descriptors_in, send_with
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -27,6 +28,7 @@ from flashpy.now import Now
 _log = logging.getLogger("flashpy.helpers")
 
 _MAX_KILLS = 2
+_BATCH = 64
 _MOST_COMPLAINTS = 1_000
 _START_SECONDS = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -78,7 +80,9 @@ class HelperPool:
         self._tasks: dict[Job, _Task] = {}  # all that are queued or in work: equal jobs are done once
         self._translates: deque[_Task] = deque()
         self._loads: deque[_Task] = deque()
-        self._loading = 0
+        self._checks: list[tuple[Translate, Done]] = []  # wait to be joined to one job
+        self._loading = 0  # helpers at work on loads
+        self._checking = False  # a helper is at work on checks
         self._idle: list[_Helper] = []  # the last to become idle is the next to work: its memory is warm
         self._helpers: dict[int, _Helper] = {}
         self._births = 0  # asked of the fork server and not yet there
@@ -136,7 +140,7 @@ class HelperPool:
         return {
             "helpers": len(self._helpers),
             "idle": len(self._idle),
-            "queued": len(self._translates) + len(self._loads),
+            "queued": len(self._translates) + len(self._loads) + len(self._checks),
             "pids": sorted(helper.pid for helper in self._helpers.values()),
         }
 
@@ -221,6 +225,11 @@ class HelperPool:
 
     def run(self, job: Job, done: Done) -> None:
         """Queue a job, or join an equal one (see job.kinds.Runner)."""
+        if isinstance(job, Check):
+            self._checks += [(translation, done) for translation in job.translations]
+            if self._idle and not self._checking:
+                self._next_job(self._idle.pop())
+            return
         task = self._tasks.get(job)
         if task is not None:
             task.waiting.append(done)
@@ -247,7 +256,7 @@ class HelperPool:
             self._idle.append(helper)
             return
         helper.task = task
-        self._loading += isinstance(task.job, Load)
+        self._count(task, 1)
         message, fds = encode_job(task.job)
         try:
             send_with(helper.pipe, [message], fds)
@@ -255,11 +264,31 @@ class HelperPool:
             self._lost(helper, blame=False)
 
     def _choose(self) -> _Task | None:
-        """Translations first, since a small file needs nothing more; loads may not take the last helper."""
+        """Translations first, since a small file needs nothing more; loads may not take the last helper; checks, upon
+        which nobody waits, one helper at a time, so that meanwhile more of them gather."""
         may_load = self._loading + 1 < self._config.max or self._config.max == 1
         if self._loads and may_load and (not self._translates or self._loading == 0):
             return self._loads.popleft()
-        return self._translates.popleft() if self._translates else None
+        if self._translates:
+            return self._translates.popleft()
+        if self._checks and not self._checking:
+            batch, self._checks = self._checks[:_BATCH], self._checks[_BATCH:]
+            self._metrics.jobs += 1
+            return _Task(Check(tuple(translation for translation, _ in batch)), partial(self._spread, batch))
+        return None
+
+    def _count(self, task: _Task, change: int) -> None:
+        """A helper has begun (1) or ended (-1) to work on a task."""
+        if isinstance(task.job, Load):
+            self._loading += change
+        elif isinstance(task.job, Check):
+            self._checking = change > 0
+
+    def _spread(self, batch: list[tuple[Translate, Done]], result: Result) -> None:
+        """Give each of the joined checks its part of the result."""
+        body = result.body or b""
+        for index, (_, done) in enumerate(batch):
+            self._deliver(done, result._replace(body=body[index : index + 1]))
 
     def _readable(self, helper: _Helper) -> None:
         """A result has come, or the helper has died."""
@@ -281,12 +310,12 @@ class HelperPool:
             self._lost(helper)
             return
         helper.task = None
-        self._loading -= isinstance(task.job, Load)
+        self._count(task, -1)
         self._next_job(helper)
         self._finish(task, _checked(result))
 
     def _finish(self, task: _Task, result: Result) -> None:
-        del self._tasks[task.job]
+        self._tasks.pop(task.job, None)
         if result.outcome is Outcome.NO_DESCRIPTORS:
             self._metrics.descriptors_exhausted += 1
         elif result.outcome is Outcome.FAILED:
@@ -295,11 +324,14 @@ class HelperPool:
             self._complain(task.job, result)
         result = result._replace(job=task.job)
         for done in task.waiting:
-            try:
-                done(result)
-            except Exception:
-                self._metrics.faults += 1
-                _log.exception("A result could not be delivered.")
+            self._deliver(done, result)
+
+    def _deliver(self, done: Done, result: Result) -> None:
+        try:
+            done(result)
+        except Exception:
+            self._metrics.faults += 1
+            _log.exception("A result could not be delivered.")
 
     def _complain(self, job: Job, result: Result) -> None:
         """Say once of each path why the server does not serve what lies there: its owner will wonder."""
@@ -337,7 +369,7 @@ class HelperPool:
         if helper in self._idle:
             self._idle.remove(helper)
         if helper.task is not None:
-            self._loading -= isinstance(helper.task.job, Load)
+            self._count(helper.task, -1)
             helper.task = None
 
 
@@ -351,6 +383,8 @@ def _checked(result: Result) -> Result:
 def _describe(job: Job) -> str:
     if isinstance(job, Translate):
         return f"Looking for {os.fsdecode(job.path)!r}"
+    if isinstance(job, Check):
+        return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"
 
 

@@ -8,11 +8,12 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Identity, Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Identity, Job, Load, Outcome, Result, Translate
 
-_KIND_TRANSLATE, _KIND_LOAD = 1, 2
+_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK = 1, 2, 3
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
+_CHECK = struct.Struct("=BI")
 _TRANSLATE = struct.Struct("=BIBBBB")
 _RESULT = struct.Struct("=BiBBB")
 _LENGTH = struct.Struct("=I")
@@ -29,10 +30,17 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
     """The message, and the descriptors that go with it."""
     if isinstance(job, Load):
         return _LOAD.pack(_KIND_LOAD, job.offset, job.length), [job.file.fd]
+    if isinstance(job, Check):
+        head = _CHECK.pack(_KIND_CHECK, len(job.translations))
+        return head + _pack(_encode_translate(translation) for translation in job.translations), []
+    return _encode_translate(job), []
+
+
+def _encode_translate(job: Translate) -> bytes:
     counts = (len(job.roots), len(job.index_names), len(job.suffixes))
     head = _TRANSLATE.pack(_KIND_TRANSLATE, job.small, *counts, job.known is not None)
     known = _IDENTITY.pack(*job.known) if job.known else b""
-    return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.path)), []
+    return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.path))
 
 
 def decode_job(message: bytes, fds: Sequence[int]) -> Job:
@@ -42,14 +50,23 @@ def decode_job(message: bytes, fds: Sequence[int]) -> Job:
             _, offset, length = _LOAD.unpack(message)
             (fd,) = fds
             return Load(Descriptor(fd), offset, length)
-        _, small, roots, index, suffixes, has_known = _TRANSLATE.unpack_from(message)
-        position, known = _TRANSLATE.size, None
-        if has_known:
-            known = Identity._make(_IDENTITY.unpack_from(message, position))
-            position += _IDENTITY.size
-        texts = _unpack(message, position, roots + index + suffixes + 1)
+        if message[0] == _KIND_CHECK:
+            _, count = _CHECK.unpack_from(message)
+            return Check(tuple(_decode_translate(text) for text in _unpack(message, _CHECK.size, count)))
+        return _decode_translate(message)
     except (struct.error, IndexError, ValueError) as error:
         raise BadMessage(f"no job: {message[:80]!r}") from error
+
+
+def _decode_translate(message: bytes) -> Translate:
+    if message[0] != _KIND_TRANSLATE:
+        raise ValueError("no translation")
+    _, small, roots, index, suffixes, has_known = _TRANSLATE.unpack_from(message)
+    position, known = _TRANSLATE.size, None
+    if has_known:
+        known = Identity._make(_IDENTITY.unpack_from(message, position))
+        position += _IDENTITY.size
+    texts = _unpack(message, position, roots + index + suffixes + 1)
     first, second = roots + index, roots + index + suffixes
     return Translate(
         tuple(texts[:roots]), texts[-1], tuple(texts[roots:first]), tuple(texts[first:second]), small, known

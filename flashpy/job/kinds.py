@@ -31,6 +31,7 @@ class Outcome(IntEnum):
     NO_DESCRIPTORS = 5  # EMFILE, ENFILE or ENOMEM: may go better soon
     FAILED = 6  # an I/O error, or a job that killed its helpers
     LOADED = 7  # Load: the window has been read
+    CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
 
 
 class Translate(NamedTuple):
@@ -57,7 +58,20 @@ class Load(NamedTuple):
     length: int
 
 
-Job = Translate | Load
+KNOWN = b"\1"
+"""In the body of a Check's result: the file is the known version."""
+
+
+class Check(NamedTuple):
+    """Whether files are still the known versions: for each translation one stat(2), and nothing is opened.
+
+    The translations have a known version and no suffixes. A runner may join several checks into one.
+    """
+
+    translations: tuple[Translate, ...]
+
+
+Job = Translate | Load | Check
 
 
 class Result(NamedTuple):

@@ -13,7 +13,7 @@ import stat
 import struct
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Identity, Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Identity, Job, Load, Outcome, Result, Translate
 
 _SYS_OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
@@ -45,7 +45,9 @@ _OUTCOMES = {
 def perform(job: Job) -> Result:
     """Do a job, however long it takes. Errors of the operating system become outcomes."""
     try:
-        return load(job) if isinstance(job, Load) else translate(job)
+        if isinstance(job, Translate):
+            return translate(job)
+        return load(job) if isinstance(job, Load) else check(job)
     except OSError as error:
         number = error.errno or errno.EIO
         return Result(_OUTCOMES.get(number, Outcome.FAILED), error=number)
@@ -71,6 +73,26 @@ def translate(job: Translate) -> Result:
         return _find(root, relative, job)
     finally:
         os.close(root)
+
+
+def check(job: Check) -> Result:
+    """Whether each path still leads to the known version. No confinement is needed: whatever the way, at its end is the
+    very file that a translation has found inside the roots."""
+    return Result(Outcome.CHECKED, body=bytes(map(_is_known, job.translations)))
+
+
+def _is_known(translation: Translate) -> bool:
+    path = translation.roots[0] + translation.path
+    for name in translation.index_names if path.endswith(b"/") else (b"",):
+        try:
+            found = os.stat(path + name)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                continue  # the next index name may be the one
+            return False
+        if not stat.S_ISDIR(found.st_mode):
+            return identity_of(found) == translation.known
+    return False
 
 
 def _find(root: int, relative: bytes, job: Translate) -> Result:

@@ -21,7 +21,7 @@ from flashpy.http.conditional import Verdict, evaluate, range_applies
 from flashpy.http.request import Request
 from flashpy.http.response import FieldList, Head, Response, fixed
 from flashpy.http.target import NO_FILE, hidden, quote_path, quote_query
-from flashpy.job.kinds import Job, Outcome, Result, Runner, Translate
+from flashpy.job.kinds import KNOWN, Check, Job, Outcome, Result, Runner, Translate
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.media import media_type
@@ -141,8 +141,19 @@ class Files:
         if entry.representation is None or self._now.monotonic > entry.fresh_until + self._cache.valid:
             return False
         entry.revalidating = True
-        self._runner.run(_job(entry), partial(self._revalidated, entry))
+        job = _job(entry)
+        if job.known is None or job.suffixes:
+            self._runner.run(job, partial(self._revalidated, entry))
+        else:  # most files have not changed: that can be said of many at once
+            self._runner.run(Check((job,)), partial(self._checked, entry, job))
         return True
+
+    def _checked(self, entry: Translation, job: Translate, result: Result) -> None:
+        if result.outcome is Outcome.CHECKED and result.body == KNOWN:
+            entry.revalidating = False
+            entry.fresh_until = self._now.monotonic + self._cache.valid
+        else:
+            self._runner.run(job, partial(self._revalidated, entry))
 
     def _revalidated(self, entry: Translation, result: Result) -> None:
         entry.revalidating = False

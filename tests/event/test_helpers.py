@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from flashpy.buffers import Descriptor
 from flashpy.config import HelpersSection
 from flashpy.event.helpers import HelperPool
-from flashpy.job.kinds import Load, Outcome, Result, Translate
+from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 
@@ -95,6 +96,38 @@ async def test_equal_jobs_in_flight_are_done_once(tmp_path: Path) -> None:
     assert metrics.jobs == 1
     assert {result.body for result in results} == {b"abc"}
     await pool.close()
+
+
+async def test_checks_are_joined(tmp_path: Path) -> None:
+    """While one is in work the others gather; each gets its own part of the result."""
+    names = [b"/%d" % number for number in range(100)]
+    for name in names:
+        (tmp_path / os.fsdecode(name[1:])).write_bytes(name)
+    async with pool_of(1, 1) as pool:
+        known = {name: (await done(pool, translate(tmp_path, name))).identity for name in names}
+        (tmp_path / "7").write_bytes(b"changed")
+        (tmp_path / "8").unlink()
+        before = pool._metrics.jobs
+        results: dict[bytes, Result] = {}
+        for name in names:
+            job = Check((translate(tmp_path, name)._replace(known=known[name]),))
+            pool.run(job, partial(results.__setitem__, name))
+        await until(lambda: len(results) == len(names))
+        assert [name for name in names if results[name].body != KNOWN] == [b"/7", b"/8"]
+        assert pool._metrics.jobs - before <= 3
+
+
+async def test_a_check_is_done_although_helpers_die(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    async with pool_of(1, 1) as pool:
+        known = (await done(pool, translate(tmp_path, b"/file"))).identity
+        (helper,) = pids(pool)
+        os.kill(helper, signal.SIGSTOP)
+        results: list[Result] = []
+        pool.run(Check((translate(tmp_path, b"/file")._replace(known=known),)), results.append)
+        os.kill(helper, signal.SIGKILL)
+        await until(lambda: len(results) == 1)
+        assert results[0].body == KNOWN
 
 
 async def test_grows_with_its_queue_and_shrinks_when_idle(tmp_path: Path) -> None:

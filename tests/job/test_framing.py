@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flashpy.buffers import Descriptor
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_job, decode_result, encode_job, encode_result
-from flashpy.job.kinds import Identity, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Identity, Load, Outcome, Result, Translate
 
 SIGNED = st.integers(-(2**63), 2**63 - 1)
 UNSIGNED = st.integers(0, 2**64 - 1)
@@ -52,6 +52,14 @@ def test_translate_round_trip(job: Translate) -> None:
     message, fds = encode_job(job)
     assert fds == []
     assert decode_job(message, []) == job
+
+
+@given(st.lists(TRANSLATES, max_size=5).map(tuple))
+def test_check_round_trip(translations: tuple[Translate, ...]) -> None:
+    """However many translations are joined, each comes out as it went in."""
+    message, fds = encode_job(Check(translations))
+    assert fds == []
+    assert decode_job(message, []) == Check(translations)
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))

@@ -13,7 +13,7 @@ import pytest
 
 from flashpy.buffers import Descriptor
 from flashpy.job.framing import decode_result, encode_result
-from flashpy.job.kinds import Identity, Load, Outcome, Result, Translate
+from flashpy.job.kinds import KNOWN, Check, Identity, Load, Outcome, Result, Translate
 from flashpy.job.perform import identity_of, perform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -476,3 +476,33 @@ def test_no_descriptor_is_left_behind(root: Path) -> None:
     for path in ("/a.txt", "/large", "/no", "/dir", "/dir/", "/fifo", "/out", "/in", "/../x", "/\0", "/a.txt/"):
         perform(job(root, path))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_check(root: Path) -> None:
+    """For each path whether it still leads to the known version: one byte, in the order asked."""
+    index = identity(root / "dir" / "index.html")
+    (root / "link").symlink_to("a.txt")
+    asked = (
+        (job(root, "/a.txt", known=identity(root / "a.txt")), True),
+        (job(root, "/link", known=identity(root / "a.txt")), True),
+        (job(root, "/dir/", known=index), True),
+        (job(root, "/dir", known=index), False),
+        (job(root, "/empty/", known=index), False),
+        (job(root, "/none", known=index), False),
+        (job(root, "/a.txt/", known=identity(root / "a.txt")), False),
+        (job(root, "/large", known=identity(root / "a.txt")), False),
+        (job(root, "/" + "x" * 300, known=index), False),
+    )
+    result = perform(Check(tuple(translation for translation, _ in asked)))
+    assert result.outcome is Outcome.CHECKED
+    assert result.body is not None
+    assert [byte == KNOWN[0] for byte in result.body] == [expected for _, expected in asked]
+
+
+def test_check_prefers_the_first_index_name(root: Path) -> None:
+    """A name that comes before the known one and has appeared since is a change."""
+    (root / "empty" / "index.txt").write_bytes(b"second")
+    look = job(root, "/empty/", known=identity(root / "empty" / "index.txt"))
+    assert perform(Check((look,))).body == KNOWN
+    (root / "empty" / "index.html").write_bytes(b"first")
+    assert perform(Check((look,))).body != KNOWN

@@ -14,7 +14,7 @@ from flashpy.buffers import Aggregate, Slice
 from flashpy.config import CacheSection, SiteSection
 from flashpy.http.request import Request
 from flashpy.http.response import Response
-from flashpy.job.kinds import Job, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Job, Outcome, Result, Translate
 from flashpy.job.perform import perform
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
@@ -183,12 +183,22 @@ def test_stale_while_revalidate(serve: Serve, known: str) -> None:
     assert [served.ask(path) for _ in range(3)] == [first] * 3
     assert len(served.runner.jobs) == 2
     job = served.runner.jobs[-1]
-    assert isinstance(job, Translate) and job.known is not None
+    assert isinstance(job, Check) and job.translations[0].known is not None
     served.later(5)  # however long the look takes
     assert served.ask(path) is first
     served.runner.let_go()
     assert served.ask(path) is first
     assert len(served.runner.jobs) == 2
+
+
+def test_variants_are_looked_for_again(serve: Serve) -> None:
+    """A check opens nothing and knows nothing of siblings, so where they matter the look is a whole translation."""
+    served = serve(site={"precompressed": ["gzip"]}, valid=1.0)
+    served.ask(b"/a.txt")
+    served.write("a.txt.gz", b"packed")
+    served.later(1.5)
+    served.ask(b"/a.txt")
+    assert seen(served.ask(request(b"/a.txt", accept_encoding=b"gzip"))) == (200, b"packed")
 
 
 def test_older_than_twice_valid_waits(serve: Serve) -> None:
