@@ -20,7 +20,7 @@ class Descriptor:
     def __init__(self, fd: int, device: int = 0) -> None:
         self.fd = fd
         self.device = device  # st_dev: the means of the residency test is chosen per device
-        # What cache.residency remembers of loaded windows where the kernel gives no test: first, end, until when.
+        # What cache.residency remembers of windows that are in memory: first, end, until when.
         self.loaded: dict[int, tuple[int, int, float]] | None = None
 
     def __del__(self) -> None:

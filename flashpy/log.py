@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -26,7 +27,14 @@ class Record(NamedTuple):
 def escape(value: bytes) -> bytes:
     """A client's bytes so that they can neither end a quoted field nor a line: others than printable ASCII, the quote
     and the backslash become ``\\xHH``, as nginx writes them."""
+    return _escape_often(value) if len(value) <= 256 else _escape(value)
+
+
+def _escape(value: bytes) -> bytes:
     return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], value)
+
+
+_escape_often = lru_cache(4096)(_escape)  # most targets, referers and user agents come again
 
 
 def combined(record: Record) -> bytes:
@@ -47,7 +55,12 @@ def combined(record: Record) -> bytes:
 
 def log_time(wall: float) -> bytes:
     """``10/Oct/2000:13:55:36 +0000``; always UTC."""
-    moment = datetime.fromtimestamp(int(wall), UTC)
+    return _log_time(int(wall))
+
+
+@lru_cache(4)
+def _log_time(second: int) -> bytes:
+    moment = datetime.fromtimestamp(second, UTC)
     return b"%02d/%s/%04d:%02d:%02d:%02d +0000" % (
         moment.day,
         _MONTHS[moment.month - 1].encode(),

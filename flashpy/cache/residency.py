@@ -27,6 +27,9 @@ PROBE_STEP = 64 * 1024
 """Between two probes: the largest read-ahead that arrives as one piece is about this."""
 
 
+TESTED = 0.25
+"""Seconds for which a window that was found resident is sent without another test, while its device is not busy: what
+is asked for so often stays in memory, and if it does not, the count of mispredictions says so."""
 BUSY = 1.0
 """Seconds for which a device counts as busy after a window had to be loaded from it."""
 
@@ -116,9 +119,16 @@ class Residency:
         means = self._means.get(file.device)
         if means is None:
             return False
-        if means is Means.MEMORY:
-            first, end, until = (file.loaded or {}).get(offset // WINDOW, (0, 0, 0.0))
-            return first <= offset and offset + length <= end and now < until
+        if file.loaded is not None:
+            first, end, until = file.loaded.get(offset // WINDOW, (0, 0, 0.0))
+            if first <= offset and offset + length <= end and now < until:
+                return True
+        if means is Means.MEMORY or not self._tested(file, offset, length, means):
+            return False
+        self._remember(file, offset, length, now + TESTED)
+        return True
+
+    def _tested(self, file: Descriptor, offset: int, length: int, means: Means) -> bool:
         if means is Means.PROBES_AND_CACHESTAT and not self._all_cached(file.fd, offset, length):
             return False
         last = offset + length - 1
@@ -129,6 +139,11 @@ class Residency:
         except OSError:
             return False  # a helper will find out what is wrong
 
+    def _remember(self, file: Descriptor, offset: int, length: int, until: float) -> None:
+        if file.loaded is None:
+            file.loaded = {}
+        file.loaded[offset // WINDOW] = (offset, offset + length, until)
+
     def loaded(self, file: Descriptor, offset: int, length: int, now: float) -> None:
         """A helper has just read this window: learn the device's means from it, or remember it."""
         means = self._means.get(file.device)
@@ -137,12 +152,10 @@ class Residency:
             if means is None:
                 return
             self._means[file.device] = means
-        if means is not Means.MEMORY:
-            self._busy_until[file.device] = now + BUSY
+        if means is Means.MEMORY:
+            self._remember(file, offset, length, now + self._remembered)
         else:
-            if file.loaded is None:
-                file.loaded = {}
-            file.loaded[offset // WINDOW] = (offset, offset + length, now + self._remembered)
+            self._busy_until[file.device] = now + BUSY
 
     def busy(self, file: Descriptor, now: float) -> bool:
         """Whether windows of the file's device had to be loaded lately: then what the test says may be untrue in the

@@ -77,8 +77,14 @@ class Connection:
         self.client = client
         self.state = State.CLOSED
         service.deadlines.enter(self, State.HEAD, now)
-        self._reading = True
-        service.loop.add_reader(self._fd, self._readable)
+        self._reading = False
+
+    def start(self) -> None:
+        """Read what has come already, and only then register: a connection for one request may be over by then, and
+        registering costs more than reading."""
+        self._readable()
+        if self.state is not State.CLOSED and not self._ended and not self._wire.held:
+            self._go_on_reading()
 
     def __repr__(self) -> str:
         return f"<Connection {self.client} {self.state.name} {self._wire!r}>"

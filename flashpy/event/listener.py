@@ -214,7 +214,7 @@ class Listener:
         if limits.connections_per_client:
             service.per_client[client] = count + 1
         service.metrics.connections_accepted += 1
-        Connection(service, sock, client)
+        Connection(service, sock, client).start()
 
     def _refuse(self, sock: socket.socket) -> None:
         """503 at once (RFC 9110, 15.6.4). What the client has sent is read first, or a reset would overtake it."""

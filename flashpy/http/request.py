@@ -16,9 +16,12 @@ class Request:
     that could change the answer to other than a whole 200 (no condition, range or expectation; a resource that
     negotiates must still look at Accept-Encoding). ``fault`` is 0, or the status with which a request that cannot be
     served must be answered.
+
+    ``unmodified`` is for whoever judges its conditions: the 304 that they led to, so that a head that repeats is not
+    judged again while that is still the answer at hand.
     """
 
-    __slots__ = ("fault", "fields", "keep_alive", "method", "minor", "path", "plain", "query", "target")
+    __slots__ = ("fault", "fields", "keep_alive", "method", "minor", "path", "plain", "query", "target", "unmodified")
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Request:
         self.keep_alive = keep_alive
         self.plain = plain
         self.fault = fault
+        self.unmodified: object = None
 
     def __repr__(self) -> str:
         fault = f" fault={self.fault}" if self.fault else ""

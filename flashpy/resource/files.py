@@ -252,8 +252,12 @@ class Files:
         job = translation.job if negotiate else translation.job._replace(suffixes=())
         if representation is None:
             return job
+        if request.unmodified is representation.not_modified:
+            return representation.not_modified
         verdict = evaluate(request.fields, representation.validators, self._now.wall)
         if verdict is Verdict.NOT_MODIFIED:
+            if b"if-none-match" in request.fields:  # then no date has a say, so it stays true
+                request.unmodified = representation.not_modified
             return representation.not_modified
         if verdict is Verdict.FAILED:
             return self._errors.answer(request, 412)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor
-from flashpy.cache.residency import WINDOW, Means, Residency, cached_pages, readable_now, window_of
+from flashpy.cache.residency import TESTED, WINDOW, Means, Residency, cached_pages, readable_now, window_of
 
 SIZE = 3 * WINDOW // 2
 
@@ -94,7 +94,19 @@ def test_tells_what_is_in_memory_from_what_is_not(on_disk: Path) -> None:
     assert residency.resident(file, 0, WINDOW, 0.0)
     assert residency.resident(file, WINDOW, SIZE - WINDOW, 0.0)
     evict(file)
-    assert not residency.resident(file, 0, WINDOW, 0.0)
+    assert not residency.resident(file, 0, WINDOW, 2 * TESTED)
+
+
+def test_a_window_that_was_found_resident_is_not_asked_for_again_at_once(on_disk: Path) -> None:
+    """The test costs as much as the sending of a small window; while a file is hot it is taken now and then."""
+    file, residency = file_in(on_disk), Residency(1.0)
+    learned(residency, file)
+    load(file, 0, SIZE)
+    assert residency.resident(file, 0, 1_000, 10.0)
+    evict(file)
+    assert residency.resident(file, 0, 1_000, 10.0 + TESTED / 2)  # nobody has looked
+    assert not residency.resident(file, 0, 1_001, 10.0 + TESTED / 2)  # more than was found
+    assert not residency.resident(file, 0, 1_000, 10.0 + TESTED)
 
 
 def test_reads_without_waiting_or_not_at_all(on_disk: Path) -> None:
@@ -158,7 +170,7 @@ def test_an_unprivileged_process_can_tell_too(on_disk: Path) -> None:
         residency.loaded(file, 0, WINDOW, 0.0)
         print(residency.resident(file, 0, WINDOW, 0.0))
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        print(residency.resident(file, 0, WINDOW, 0.0))
+        print(residency.resident(file, 0, WINDOW, 1.0))
     """)
     file_in(on_disk)
     result = subprocess.run(

@@ -201,6 +201,17 @@ def test_variants_are_looked_for_again(serve: Serve) -> None:
     assert seen(served.ask(request(b"/a.txt", accept_encoding=b"gzip"))) == (200, b"packed")
 
 
+def test_a_judged_condition_is_judged_again_when_the_file_changes(serve: Serve) -> None:
+    """RFC 9110, 13.1.2: the very same request, with a tag that is no longer the file's."""
+    served = serve(valid=1.0)
+    tag = fields_of(served.ask(b"/a.txt"))[b"etag"]
+    conditional = request(b"/a.txt", if_none_match=tag)
+    assert [served.ask(conditional).head.status for _ in range(2)] == [304, 304]
+    served.write("a.txt", b"changed", seconds=OLD + 5)
+    served.later(2.5)
+    assert [seen(served.ask(conditional)) for _ in range(2)] == [(200, b"changed")] * 2
+
+
 def test_older_than_twice_valid_waits(serve: Serve) -> None:
     """What has not been asked for lately is looked at first."""
     served = serve(valid=1.0)
