@@ -22,7 +22,7 @@ from flashpy.errors import StartError
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
 from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate
 from flashpy.job.programs import BORN, descriptors_in, send_with
-from flashpy.metrics import Metrics
+from flashpy.metrics import STALL_BOUNDS, Metrics
 from flashpy.now import Now
 
 _log = logging.getLogger("flashpy.helpers")
@@ -313,6 +313,10 @@ class HelperPool:
         self._count(task, -1)
         self._next_job(helper)
         self._finish(task, _checked(result))
+        iteration = self._loop.time()
+        late = time.monotonic() - iteration
+        if late > STALL_BOUNDS[0]:
+            self._metrics.stalls.note(iteration, late, f"after {_describe(task.job).lower()}")
 
     def _finish(self, task: _Task, result: Result) -> None:
         self._tasks.pop(task.job, None)
