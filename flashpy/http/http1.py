@@ -18,7 +18,7 @@ from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
 from flashpy.http.fields import parse_fields, tokens
 from flashpy.http.framer import Fault, Framer
-from flashpy.http.memo import HeadMemo
+from flashpy.http.memo import Block, BlockMemo, HeadMemo
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import JOIN_LIMIT, Response
 from flashpy.http.target import Target, parse_target, valid_authority
@@ -44,17 +44,18 @@ class _Reading(Enum):
 
 
 class Http1Shared:
-    """What all HTTP/1 connections of a server share: limits, rendered tails, the memo of heads, and an idle parser.
+    """What all HTTP/1 connections of a server share: limits, rendered tails, the memos, and an idle parser.
 
     A parser is needed only while a message arrives, and most heads arrive whole: so one parser serves all.
     """
 
-    __slots__ = ("_hosts", "_spare", "limits", "memo", "tails")
+    __slots__ = ("_hosts", "_spare", "blocks", "limits", "memo", "tails")
 
     def __init__(self, limits: LimitsSection, tails: Tails) -> None:
         self.limits = limits
         self.tails = tails
         self.memo = HeadMemo(limits.memo)
+        self.blocks = BlockMemo(limits.memo)
         self._hosts: set[bytes] = set()
         self._spare: Framer | None = None
 
@@ -258,6 +259,17 @@ class Http1:
 
     def _judge(self, method: bytes, target: bytes, minor: int, block: bytes) -> Request:
         """The request of a complete head; ``_framer`` is set if a body follows."""
+        taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
+        if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
+            raise Fault(400)
+        said = self._shared.blocks.get(block) if minor else None
+        if said is None:
+            said = self._judge_block(minor, block)
+        plain = said.plain and method == b"GET"
+        return Request(method, target, taken.path, taken.query, minor, said.fields, said.keep_alive, plain)
+
+    def _judge_block(self, minor: int, block: bytes) -> Block:
+        """What a field block says, from the CRLF before it to the empty line; ``_framer`` is set if a body follows."""
         shared = self._shared
         lines = block[2:-4].split(b"\r\n") if len(block) > len(_END) else []
         if len(lines) > shared.limits.fields:
@@ -267,9 +279,6 @@ class Http1:
             framer = Framer()
             framer.begin(_UPGRADE.sub(b"\r\nx-upgrade:", block))
         fields = parse_fields(lines)
-        taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
-        if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
-            raise Fault(400)
         host = fields.get(b"host")
         if host is None:
             if minor:
@@ -281,12 +290,15 @@ class Http1:
             self._check_coding(fields[b"transfer-encoding"], minor)
         if b"expect" in fields:
             self._check_expectation(fields[b"expect"], minor)
+        said = Block(fields, keep_alive, _SPECIAL.isdisjoint(fields))
         if not framer.complete:
             self._expect_body(framer, fields.get(b"content-length"))
-        elif (keep_alive or b"connection" not in fields) and b"proxy-connection" not in fields:
+            return said
+        if (keep_alive or b"connection" not in fields) and b"proxy-connection" not in fields:
             shared.give_back(framer)  # httptools takes Proxy-Connection for Connection, and stops after "close"
-        plain = method == b"GET" and _SPECIAL.isdisjoint(fields)
-        return Request(method, target, taken.path, taken.query, minor, fields, keep_alive, plain)
+        if minor and b"expect" not in fields:
+            shared.blocks.learn(block, said)
+        return said
 
     def _check_coding(self, coding: bytes, minor: int) -> None:
         if minor == 0:

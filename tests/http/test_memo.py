@@ -99,6 +99,32 @@ def test_pipelined_heads_are_remembered_one_by_one() -> None:
     assert found is common.memo.get(HEADS[0])
 
 
+def test_a_block_of_fields_is_judged_once_for_many_targets() -> None:
+    """A browser asks for all assets of a page with the same fields."""
+    common = shared()
+    found = [one for n in range(3) for one in Http1(common).receive(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n" % n)]
+    assert [one.path for one in found] == [b"/0", b"/1", b"/2"]
+    assert len(common.blocks) == 1
+    assert found[2].fields is found[1].fields is not found[0].fields
+    assert not common.memo
+
+
+def test_a_known_block_says_the_same_only_where_it_does() -> None:
+    """HTTP/1.0 means another thing by the same fields; other methods are not plain; credentials are not kept."""
+    common = shared()
+    block = b"\r\nHost: a\r\n\r\n"
+    for line in (b"GET /a HTTP/1.1", b"GET /b HTTP/1.1", b"GET /c HTTP/1.1"):
+        Http1(common).receive(line + block)
+    old, head, get = (
+        Http1(common).receive(line + block)[0] for line in (b"GET /d HTTP/1.0", b"HEAD /d HTTP/1.1", b"GET /e HTTP/1.1")
+    )
+    assert (old.keep_alive, head.plain, get.plain) == (False, False, True)
+    for secret in (b"Authorization: x", b"Expect: 100-continue", b"Content-Length: 1", b"Transfer-Encoding: chunked"):
+        for target in (b"/a", b"/b", b"/c"):
+            Http1(common).receive(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n" + secret + b"\r\n\r\n")
+    assert len(common.blocks) == 1
+
+
 def test_a_prepared_answer_lasts_as_long_as_its_date() -> None:
     """RFC 9110, 6.6.1: the Date is that of the answer."""
     common = shared()
