@@ -142,6 +142,7 @@ class HelperPool:
             "idle": len(self._idle),
             "queued": len(self._translates) + len(self._loads) + len(self._checks),
             "pids": sorted(helper.pid for helper in self._helpers.values()),
+            "busy": sorted(helper.pid for helper in self._helpers.values() if helper.task is not None),
         }
 
     def _adopt(self, server: subprocess.Popen[bytes], control: socket.socket) -> None:

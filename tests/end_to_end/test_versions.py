@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import flashpy
 from flashpy.server import background
 from tests.conformance.client import Client
 from tests.conformance.conftest import address_of
@@ -135,7 +134,3 @@ def test_a_deleted_files_space_is_given_back(tmp_path: Path) -> None:
 
 def _exists(fd: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{fd}")
-
-
-def test_the_package_hands_its_names_on() -> None:
-    assert flashpy.background is background
