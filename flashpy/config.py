@@ -73,7 +73,7 @@ class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
     head: Annotated[int, Meta(ge=256, le=2**20)] = 32_768
     fields: Positive = 100
     body: Annotated[int, Meta(ge=0, le=2**20)] = 65_536
-    memo: Count = 4 * 2**20
+    memo: Count = 8 * 2**20
     ranges: Annotated[int, Meta(ge=1, le=100)] = 100
     timeout_head: Seconds = 10.0
     timeout_keep_alive: Seconds = 75.0

@@ -18,12 +18,13 @@ from flashpy.http.http1 import Http1
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Wire
-from flashpy.job.kinds import Load, Outcome, Result
+from flashpy.job.kinds import Job, Load, Outcome, Result
 from flashpy.log import Record
 from flashpy.metrics import STALL_BOUNDS
 
 _log = logging.getLogger("flashpy.connection")
 _monotonic = time.monotonic
+_IDLE, _NEW = State.IDLE, State.NEW
 
 RECEIVE = 16 * 1024
 """Bytes taken from the socket at once."""
@@ -64,7 +65,7 @@ class Connection:
         self._sock = sock
         self._fd = sock.fileno()
         self._recv = sock.recv
-        self._recall: Callable[[bytes], Request | None] = service.http1.memo.get
+        self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall
         self._wire: Wire = Http1(service.http1)
         self._output = Output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
@@ -75,14 +76,15 @@ class Connection:
         self._touched = now
         self._rate_mark = (now, 0)
         self.client = client
-        self.state = State.CLOSED
-        service.deadlines.enter(self, State.HEAD, now)
+        self.state = State.NEW
         self._reading = False
 
     def start(self) -> None:
         """Read what has come already, and only then register: a connection for one request may be over by then, and
         registering costs more than reading."""
         self._readable()
+        if self.state is State.NEW:  # nothing yet
+            self._enter(State.HEAD)
         if self.state is not State.CLOSED and not self._ended and not self._wire.held:
             self._go_on_reading()
 
@@ -96,9 +98,10 @@ class Connection:
         service.now.monotonic = _monotonic()
         try:
             data = self._recv(RECEIVE)
-            known = self._recall(data)
-            if known is not None and self.state is State.IDLE and self._answer_known(known):
-                pass
+            state = self.state
+            request = self._recall(data) if state is _IDLE or state is _NEW else None
+            if request is not None:
+                self._answer_alone(request)
             elif data:
                 self._receive(data)
             else:
@@ -204,24 +207,34 @@ class Connection:
         if wire.held:  # the rest has its turn when these have been answered
             self._pause_reading()
 
-    def _answer_known(self, request: Request) -> bool:
-        """The short way, for a head that has been seen before, on an idle connection, if a small answer is at hand.
-        False if not: then it is received like any other."""
+    def _answer_alone(self, request: Request) -> None:
+        """The short way, for a request that has come whole and alone, while nothing else is to be answered: a small
+        answer that is at hand leaves at once. Any other goes on by the wire."""
         service = self._service
-        response = service.site.answer(request)
-        if not isinstance(response, Response) or (whole := service.http1.at_once(request, response)) is None:
-            return False
         service.metrics.requests += 1
         self._touched = now = service.now.monotonic
-        sent = self._output.send_whole(whole)
+        outcome = service.site.answer(request)
+        if isinstance(outcome, Response) and (whole := service.http1.at_once(request, outcome)) is not None:
+            if not request.keep_alive:
+                self._wire.end()
+            if not self._output.send_whole(whole):
+                if self._began is not None:
+                    self._began.append(now)
+                    self._answered.append((request, outcome))
+                self._stopped(Progress.BLOCKED, True)
+                return
+            if self._began is not None:
+                self._record(request, outcome, outcome.length, now)
+            if not request.keep_alive:
+                self.close()
+            elif self.state is not _IDLE:
+                self._enter(_IDLE)
+            return
         if self._began is not None:
             self._began.append(now)
-            self._answered.append((request, response))
-            if sent:
-                self._record_answered()
-        if not sent:
-            self._stopped(Progress.BLOCKED, True)
-        return True
+        self._wire.admit(request)
+        self._take_outcome(request, outcome)
+        self._flush()
 
     def _end_of_input(self) -> None:
         """The client has closed its side. It may still be waiting for answers."""
@@ -238,12 +251,13 @@ class Connection:
     # Answering
 
     def _answer(self, request: Request, result: Result | None = None) -> None:
-        service = self._service
-        outcome = service.site.answer(request, result)
+        self._take_outcome(request, self._service.site.answer(request, result))
+
+    def _take_outcome(self, request: Request, outcome: Response | Job) -> None:
         if isinstance(outcome, Response):
             self._wire.respond(request, outcome)
         else:
-            service.runner.run(outcome, partial(self._resume, request))
+            self._service.runner.run(outcome, partial(self._resume, request))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The barrier around a step that no other callback is around."""

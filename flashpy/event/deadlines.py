@@ -12,6 +12,7 @@ from typing import Protocol
 class State(Enum):
     """What a connection is waiting for."""
 
+    NEW = auto()  # what it has sent before it was accepted; over before the sweep could see it
     HEAD = auto()  # the rest of a request, or the first one: limited from the first byte on
     IDLE = auto()  # the next request: limited from the last activity on
     WORKING = auto()  # a job

@@ -2,7 +2,6 @@
 
 import re
 from calendar import timegm
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -66,18 +65,6 @@ def parse_http_date(value: bytes, now: float) -> int | None:
         return timegm(datetime(year, month, day, hour, minute, second).timetuple())
     except ValueError:
         return None
-
-
-def parse_fields(lines: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Field lines that have been judged, as a mapping from lower-case names to values without the white space around
-    them (RFC 9112, 5.1); those of one name are joined by ", " (RFC 9110, 5.3)."""
-    fields: dict[bytes, bytes] = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        name = name.lower()
-        value = value.strip(b" \t")
-        fields[name] = fields[name] + b", " + value if name in fields else value
-    return fields
 
 
 class EntityTag(NamedTuple):

@@ -2,9 +2,8 @@
 
 The rules of this module:
 
-1. The head is found here (its end, its size, its request line), because httptools is laxer there than RFC 9112 and
-   does not count bytes. The fields and the body's framing are judged by httptools, which gets the field block behind
-   a constant request line.
+1. The end of a head is found here, because httptools does not count bytes; what the head says is read by http.head.
+   The framing of a body is judged by httptools (http.framer).
 2. A request is given out when it is complete, its body (which no static resource wants) read and thrown away.
 3. Answers leave in the order of the requests, whatever the order in which they were given.
 4. After a fault nothing more is read: who cannot frame one message cannot find the next (RFC 9112, 11.2).
@@ -15,23 +14,16 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from flashpy.config import LimitsSection
-from flashpy.http.conditional import CONDITIONS
-from flashpy.http.fields import parse_fields, tokens
 from flashpy.http.framer import Fault, Framer
-from flashpy.http.memo import Block, BlockMemo, HeadMemo
+from flashpy.http.head import LINE_SLACK, REQUEST_LINE, HeadReader
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import JOIN_LIMIT, Response
-from flashpy.http.target import Target, parse_target, valid_authority
 from flashpy.http.wire import Sendable, Tails
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
 _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\xff]+(?: [HTP/0-9.]{0,8}\r?)?)?)?|\r?")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _END = b"\r\n\r\n"
-_CONNECT = Target(b"/", b"")  # its target is an authority (RFC 9112, 3.2.3); no file is meant, 405 is the answer
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_SPECIAL = CONDITIONS | {b"expect"}
 
 PREPARED_LIMIT = 16 * 1024
 """Answers up to this many bytes are kept whole while their Date is good; the file cache counts such bodies twice."""
@@ -44,25 +36,25 @@ class _Reading(Enum):
 
 
 class Http1Shared:
-    """What all HTTP/1 connections of a server share: limits, rendered tails, the memos, and an idle parser.
+    """What all HTTP/1 connections of a server share: limits, the reader of heads, rendered tails."""
 
-    A parser is needed only while a message arrives, and most heads arrive whole: so one parser serves all.
-    """
-
-    __slots__ = ("_hosts", "_spare", "blocks", "limits", "memo", "tails")
+    __slots__ = ("heads", "limits", "tails")
 
     def __init__(self, limits: LimitsSection, tails: Tails) -> None:
         self.limits = limits
+        self.heads = HeadReader(limits)
         self.tails = tails
-        self.memo = HeadMemo(limits.memo)
-        self.blocks = BlockMemo(limits.memo)
-        self._hosts: set[bytes] = set()
-        self._spare: Framer | None = None
 
     def at_once(self, request: Request, response: Response) -> bytes | None:
-        """A small answer, rendered whole, for a connection that has nothing else to send and goes on; None if it must
-        take the long way. The rendering is kept for as long as the Date in it is good."""
-        tail = self.tails.keep_alive if request.minor else self.tails.keep_alive_10
+        """A small answer, rendered whole, for a connection that has nothing else to send; None if it must take the
+        long way. The rendering is kept for as long as the Date in it is good."""
+        tails = self.tails
+        if not request.keep_alive:
+            tail = tails.close
+        elif request.minor:
+            tail = tails.keep_alive
+        else:
+            tail = tails.keep_alive_10
         prepared = response.prepared
         if prepared is not None and prepared[0] is tail:
             return prepared[1]
@@ -72,25 +64,6 @@ class Http1Shared:
         if len(whole) <= PREPARED_LIMIT:
             response.prepared = (tail, whole)
         return whole
-
-    def borrow(self) -> Framer:
-        """A framer at the beginning of a message."""
-        framer, self._spare = self._spare, None
-        return framer or Framer()
-
-    def give_back(self, framer: Framer) -> None:
-        """Return a framer whose message is complete and was not the last of its connection."""
-        self._spare = framer
-
-    def valid_host(self, host: bytes) -> bool:
-        """As ``valid_authority``, which is asked once for each of the few hosts that come again and again."""
-        if host in self._hosts:
-            return True
-        if not valid_authority(host):
-            return False
-        if len(host) <= 255 and len(self._hosts) < 1_000:
-            self._hosts.add(host)
-        return True
 
 
 class Http1:
@@ -160,26 +133,20 @@ class Http1:
 
     def receive(self, data: bytes) -> Sequence[Request]:
         """The requests that ``data`` completes, a fault last (see wire.Wire)."""
-        fresh = self._reading is _Reading.HEAD and not (self._buffer or self._order or self._out)
         requests: list[Request] = []
-        self._at = position = 0
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
         try:
-            if fresh:  # most often a head comes whole and alone
-                position = self._take_head(data, 0, requests)
-                if position == len(data) and requests:
-                    self._order += requests
-                    return requests
-            elif self._buffer:
-                data = self._buffer + data
-                self._buffer = b""
-            self._take_all(data, position, requests)
+            self._take_all(data, requests)
         except Fault as fault:
             self._take_fault(fault.status, data, requests)
         self._order += requests
         return requests
 
-    def _take_all(self, data: bytes, position: int, requests: list[Request]) -> None:
-        """Read messages from ``position`` on, as far as they are complete and there is room for their answers."""
+    def _take_all(self, data: bytes, requests: list[Request]) -> None:
+        """Read messages, as far as they are complete and there is room for their answers."""
+        position = 0
         room = self._shared.limits.pipeline - len(self._order) - len(self._out)
         self.held = False
         while position < len(data) and self._reading is not _Reading.NOTHING:
@@ -209,35 +176,18 @@ class Http1:
         """Read one head at ``start``. Where it ends, or ``start`` if it is not complete."""
         if data.startswith(b"\r\n", start):  # empty lines before a request line are passed over: RFC 9112, 2.2
             return start + 2
-        limits = self._shared.limits
         end = data.find(_END, max(start, self._scanned - len(_END)))
         if end < 0:
             self._check_partial(data, start)
             return start
         self._scanned = 0
-        head = data[start : end + len(_END)]
-        if (known := self._shared.memo.get(head)) is not None:
-            requests.append(known)
-            return start + len(head)
-        line = _REQUEST_LINE.match(data, start, end + 2)
-        if not line:
-            raise Fault(414 if data.find(b"\r\n", start) - start > limits.target + 64 else 400)
-        method, target, major, minor = line.groups()
-        if len(target) > limits.target:
-            raise Fault(414)
         end += len(_END)
-        if end - start > limits.head:
-            raise Fault(431)
-        if major != b"1":
-            raise Fault(505)
-        request = self._judge(method, target, int(minor), data[line.end() - 2 : end])
-        if self._framer is None:
-            self._finish(request, requests)
-            self._shared.memo.learn(head, request)
-        else:
-            self._pending = request
-            self._reading = _Reading.BODY
+        head = data[start:end]
+        request = self._shared.heads.read(head)
+        if request.has_body and not self._begin_body(request, head):
             self._continue = self._continue and end == len(data)  # RFC 9110, 10.1.1: not once the body arrives
+        else:
+            self._finish(request, requests)
         return end
 
     def _check_partial(self, data: bytes, start: int) -> None:
@@ -245,82 +195,38 @@ class Http1:
         limits = self._shared.limits
         line_end = data.find(b"\r\n", start)
         if line_end < 0:
-            if len(data) - start > limits.target + 64:
+            if len(data) - start > limits.target + LINE_SLACK:
                 raise Fault(414)
             if not _LINE_SO_FAR.fullmatch(data, start):
                 raise Fault(400)
-        elif not _REQUEST_LINE.match(data, start):
-            raise Fault(414 if line_end - start > limits.target + 64 else 400)
+        elif not REQUEST_LINE.match(data, start):
+            raise Fault(414 if line_end - start > limits.target + LINE_SLACK else 400)
         if len(data) - start > limits.head:
             raise Fault(431)
         if _BARE_LF.search(data, max(start, self._scanned)):
             raise Fault(400)
         self._scanned = len(data) - start
 
-    def _judge(self, method: bytes, target: bytes, minor: int, block: bytes) -> Request:
-        """The request of a complete head; ``_framer`` is set if a body follows."""
-        taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
-        if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
-            raise Fault(400)
-        said = self._shared.blocks.get(block) if minor else None
-        if said is None:
-            said = self._judge_block(minor, block)
-        plain = said.plain and method == b"GET"
-        return Request(method, target, taken.path, taken.query, minor, said.fields, said.keep_alive, plain)
-
-    def _judge_block(self, minor: int, block: bytes) -> Block:
-        """What a field block says, from the CRLF before it to the empty line; ``_framer`` is set if a body follows."""
-        shared = self._shared
-        lines = block[2:-4].split(b"\r\n") if len(block) > len(_END) else []
-        if len(lines) > shared.limits.fields:
-            raise Fault(431)
-        framer = shared.borrow()
-        if not framer.begin(block):  # Upgrade is ignored (RFC 9110, 7.8): judge the block again without it
-            framer = Framer()
-            framer.begin(_UPGRADE.sub(b"\r\nx-upgrade:", block))
-        fields = parse_fields(lines)
-        host = fields.get(b"host")
-        if host is None:
-            if minor:
-                raise Fault(400)  # RFC 9112, 3.2
-        elif not shared.valid_host(host):  # two of them have been joined by ", ", which is in no host
-            raise Fault(400)
-        keep_alive = _persists(fields.get(b"connection"), minor)
+    def _begin_body(self, request: Request, head: bytes) -> bool:
+        """Be ready for the body. True if it is over already, being empty."""
+        fields, limit = request.fields, self._shared.limits.body
+        framer = Framer(head[head.index(b"\r\n") :])
         if b"transfer-encoding" in fields:
-            self._check_coding(fields[b"transfer-encoding"], minor)
-        if b"expect" in fields:
-            self._check_expectation(fields[b"expect"], minor)
-        said = Block(fields, keep_alive, _SPECIAL.isdisjoint(fields))
-        if not framer.complete:
-            self._expect_body(framer, fields.get(b"content-length"))
-            return said
-        if (keep_alive or b"connection" not in fields) and b"proxy-connection" not in fields:
-            shared.give_back(framer)  # httptools takes Proxy-Connection for Connection, and stops after "close"
-        if minor and b"expect" not in fields:
-            shared.blocks.learn(block, said)
-        return said
-
-    def _check_coding(self, coding: bytes, minor: int) -> None:
-        if minor == 0:
-            raise Fault(400)  # RFC 9112, 6.1: faulty framing
-        if coding.lower() != b"chunked":
-            raise Fault(501)  # RFC 9112, 6.1: a coding that is not understood
-
-    def _check_expectation(self, expectation: bytes, minor: int) -> None:
-        if minor == 0:
-            return  # RFC 9110, 10.1.1: ignored in HTTP/1.0
-        if expectation.lower() != b"100-continue":
-            raise Fault(417)
-        self._continue = True
-
-    def _expect_body(self, framer: Framer, content_length: bytes | None) -> None:
-        limit = self._shared.limits.body
+            if request.minor == 0:
+                raise Fault(400)  # RFC 9112, 6.1: faulty framing
+            if fields[b"transfer-encoding"].lower() != b"chunked":
+                raise Fault(501)  # RFC 9112, 6.1: a coding that is not understood
+        if framer.complete:
+            return True
+        content_length = fields.get(b"content-length")
         self._chunked = content_length is None
         # httptools has judged the number, but lets any count of leading zeros pass, and int() limits digits.
         self._body_left = limit if content_length is None else int(content_length.lstrip(b"0"))
         if self._body_left > limit:
             raise Fault(413)
-        self._framer = framer
+        self._framer, self._pending, self._reading = framer, request, _Reading.BODY
+        self._continue = request.minor > 0 and b"expect" in fields
+        return False
 
     def _take_body(self, data: bytes, start: int, requests: list[Request]) -> int:
         """Read the body at ``start`` and throw it away. Where reading stopped."""
@@ -340,9 +246,6 @@ class Http1:
             raise Fault(413)
         framer.feed(data[start:end])
         if framer.complete:
-            # httptools heeds "Connection: close" in trailers, and Proxy-Connection, too.
-            if request.keep_alive and not self._chunked and b"proxy-connection" not in request.fields:
-                self._shared.give_back(framer)
             self._framer = self._pending = None
             self._reading = _Reading.HEAD
             self._finish(request, requests)
@@ -414,14 +317,17 @@ class Http1:
             size += response.length
         return (b"".join(pieces),), answered
 
+    def end(self) -> None:
+        """The last answer is on its way: read nothing more."""
+        self.closing = True
+        self._reading = _Reading.NOTHING
+
+    def admit(self, request: Request) -> None:
+        """Take a request that has been recalled from its bytes, when nothing else is to be answered."""
+        self._order.append(request)
+        if not request.keep_alive:
+            self._reading = _Reading.NOTHING
+
     def shut(self) -> None:
         """Let the next answer after which none is due say ``Connection: close``."""
         self._shut = True
-
-
-def _persists(connection: bytes | None, minor: int) -> bool:
-    """Whether the connection goes on after this request (RFC 9112, 9.3)."""
-    if connection is None:
-        return minor > 0
-    options = (connection.lower(),) if b"," not in connection else tokens(connection)
-    return b"close" not in options and (minor > 0 or b"keep-alive" in options)

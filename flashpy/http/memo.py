@@ -1,39 +1,58 @@
-"""Memos of what clients repeat: whole heads (a client asks for one thing again and again), and the blocks of fields
-below the request line (a browser sends the same one for each asset of a page).
+"""Memos of what clients repeat: a mapping from bytes to what they say, bounded in bytes.
 
 What is remembered is a pure function of the bytes, so a memo needs no invalidation and knows nothing of caches, time or
-clients. Bytes enter at their second sighting, so that what never repeats does not fill it, and never with credentials.
+clients. Bytes enter at their second sighting, so that what never repeats does not fill it.
 """
 
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from flashpy.http.request import Fields, Request
-
-_PRIVATE = frozenset({b"authorization", b"proxy-authorization"})
-_MOST_SEEN = 65_536
+MOST_SEEN = 8_192
+"""Sightings that are kept in mind: what does not come again among so many others is not worth remembering."""
 
 V = TypeVar("V")
 
 
+class _Kept(dict[bytes, V]):
+    """What is remembered; ``missing`` is asked for what is not."""
+
+    __slots__ = ("_missing",)
+
+    def __init__(self, missing: Callable[[bytes], V]) -> None:
+        self._missing = missing
+
+    def __missing__(self, key: bytes) -> V:
+        return self._missing(key)
+
+
 class Memo(Generic[V]):
-    """A mapping from bytes, bounded in bytes; emptied when full, since what repeats is soon back."""
+    """A bounded mapping; emptied when full, since what repeats is soon back.
 
-    __slots__ = ("_cost", "_kept", "_limit", "_seen", "get")
+    ``get`` looks only here. ``recall`` asks ``missing`` for what is not here (which may teach it): the mapping does so
+    itself, so that a hit costs no call of Python code.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_cost", "_kept", "_limit", "_seen", "get", "recall")
+
+    def __init__(self, limit: int, missing: Callable[[bytes], V]) -> None:
         self._limit = limit
         self._cost = 0
         self._seen: set[int] = set()
-        self._kept: dict[bytes, V] = {}
-        self.get = self._kept.get
+        self._kept = _Kept(missing)
+        self.get: Callable[[bytes], V | None] = self._kept.get
+        self.recall: Callable[[bytes], V] = self._kept.__getitem__
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def _learn(self, key: bytes, value: V, cost: int) -> None:
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._kept
+
+    def learn(self, key: bytes, value: V, cost: int) -> None:
+        """Take note of what a key means; ``cost`` is what the two take, in bytes."""
         sighting = hash(key)
         if sighting not in self._seen:
-            if len(self._seen) >= _MOST_SEEN:
+            if len(self._seen) >= MOST_SEEN:
                 self._seen.clear()
             self._seen.add(sighting)
             return
@@ -44,33 +63,3 @@ class Memo(Generic[V]):
             self._cost = 0
         self._kept[key] = value
         self._cost += cost
-
-
-class HeadMemo(Memo[Request]):
-    """Whole heads to their requests."""
-
-    __slots__ = ()
-
-    def learn(self, head: bytes, request: Request) -> None:
-        """Take note of a head without a body behind it."""
-        if request.keep_alive and not request.fault and _PRIVATE.isdisjoint(request.fields):
-            self._learn(head, request, 2 * len(head) + 1_000)
-
-
-class Block(NamedTuple):
-    """What a block of fields says, in HTTP/1.1: ``plain`` as in Request, but for the method."""
-
-    fields: Fields
-    keep_alive: bool
-    plain: bool
-
-
-class BlockMemo(Memo[Block]):
-    """Blocks of fields to what they say."""
-
-    __slots__ = ()
-
-    def learn(self, block: bytes, said: Block) -> None:
-        """Take note of a block that announces no body and expects nothing."""
-        if _PRIVATE.isdisjoint(said.fields):
-            self._learn(block, said, 3 * len(block) + 1_000)

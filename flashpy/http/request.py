@@ -15,13 +15,25 @@ class Request:
     names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that this is a GET without any field
     that could change the answer to other than a whole 200 (no condition, range or expectation; a resource that
     negotiates must still look at Accept-Encoding). ``fault`` is 0, or the status with which a request that cannot be
-    served must be answered.
+    served must be answered. ``has_body`` says that a body follows the head.
 
     ``unmodified`` is for whoever judges its conditions: the 304 that they led to, so that a head that repeats is not
     judged again while that is still the answer at hand.
     """
 
-    __slots__ = ("fault", "fields", "keep_alive", "method", "minor", "path", "plain", "query", "target", "unmodified")
+    __slots__ = (
+        "fault",
+        "fields",
+        "has_body",
+        "keep_alive",
+        "method",
+        "minor",
+        "path",
+        "plain",
+        "query",
+        "target",
+        "unmodified",
+    )
 
     def __init__(
         self,
@@ -34,6 +46,7 @@ class Request:
         keep_alive: bool,
         plain: bool,
         fault: int = 0,
+        has_body: bool = False,
     ) -> None:
         self.method = method
         self.target = target
@@ -44,6 +57,7 @@ class Request:
         self.keep_alive = keep_alive
         self.plain = plain
         self.fault = fault
+        self.has_body = has_body
         self.unmodified: object = None
 
     def __repr__(self) -> str:

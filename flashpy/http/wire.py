@@ -68,6 +68,15 @@ class Wire(Protocol):
         """What is to be sent next, or None."""
         ...
 
+    def admit(self, request: Request) -> None:
+        """Take a request that was not received but recalled from its bytes (http.head), while nothing else is there to
+        be answered."""
+        ...
+
+    def end(self) -> None:
+        """Such a request has been answered without the wire, and was the last: read nothing more."""
+        ...
+
     def shut(self) -> None:
         """Come to an end: the next answer after which none is due says that it is the last."""
         ...

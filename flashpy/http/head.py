@@ -1,0 +1,180 @@
+"""A request's head, read: its request line and its block of fields (RFC 9112, sections 3 and 5).
+
+The rules of this module:
+
+1. The request line is judged here, because httptools is laxer there than RFC 9112. The field lines are judged by
+   httptools. A field line is good or bad by itself (folded lines are bad), so one that has been judged is not judged
+   again, in whichever block it stands.
+2. What clients repeat is remembered at each level: whole heads (a client asks for one thing again and again), request
+   lines, blocks of fields (a browser sends the same for each asset of a page), field lines (of a block in which one
+   value is new, the others are known). Never with credentials in it.
+3. Framing is not judged here: where a body follows, the wire lets httptools judge the whole block (http.framer).
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from flashpy.config import LimitsSection
+from flashpy.http.conditional import CONDITIONS
+from flashpy.http.fields import tokens
+from flashpy.http.framer import Fault, FieldLine, Judge
+from flashpy.http.memo import Memo
+from flashpy.http.request import Fields, Request
+from flashpy.http.target import Target, parse_target, valid_authority
+
+REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
+LINE_SLACK = 64
+"""Bytes of a request line beside its target, at most: room for the longest method that is known, and the version."""
+_END = b"\r\n\r\n"
+_CONNECT = Target(b"/", b"")  # its target is an authority (RFC 9112, 3.2.3); no file is meant, 405 is the answer
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_PRIVATE = frozenset({b"authorization", b"proxy-authorization"})
+_ALTERING = CONDITIONS | {b"expect"}
+_SPECIAL = CONDITIONS | _BODY | _PRIVATE | {b"expect"}
+"""Fields of which there is something to be said when a block is read; most blocks have none of them."""
+
+
+class RequestLine(NamedTuple):
+    """A request line taken apart; ``path`` and ``query`` are those of the target (http.target)."""
+
+    method: bytes
+    target: bytes
+    path: bytes
+    query: bytes
+    minor: int
+
+
+Block = tuple[Fields, bool, bool, bool]
+"""What a block of fields says: the fields, and ``keep_alive``, ``plain`` (but for the method) and ``has_body`` as in
+Request."""
+
+
+class HeadReader:
+    """Reads the heads of all connections of a server, and remembers what it has read."""
+
+    __slots__ = ("_blocks", "_fields", "_heads", "_judge", "_limits", "_lines", "recall")
+
+    def __init__(self, limits: LimitsSection) -> None:
+        self._limits = limits
+        self._heads: Memo[Request | None] = Memo(limits.memo // 2, self._alone)
+        self._blocks: Memo[Block] = Memo(limits.memo // 4, self._read_block)
+        self._lines: Memo[RequestLine] = Memo(limits.memo // 8, self._read_line)
+        self._fields: Memo[FieldLine] = Memo(limits.memo // 8, self._read_field)
+        self._judge = Judge().judge
+        self.recall: Callable[[bytes], Request | None] = self._heads.recall
+        """The request that is all of these bytes, without a body. None for anything else, faults among it."""
+
+    def snapshot(self) -> dict[str, int]:
+        """How much is remembered."""
+        return {
+            "heads": len(self._heads),
+            "blocks": len(self._blocks),
+            "request_lines": len(self._lines),
+            "field_lines": len(self._fields),
+        }
+
+    def read(self, head: bytes) -> Request:
+        """The request of a complete head, from its first byte to the empty line.
+
+        Raises:
+            Fault: it is malformed, or over a limit.
+        """
+        known = self._heads.get(head)
+        return known if known is not None else self._read(head)
+
+    def _alone(self, data: bytes) -> Request | None:
+        if data.find(_END) + len(_END) != len(data):
+            return None
+        try:
+            request = self._read(data)
+        except Fault:  # whoever reads it again will say so
+            return None
+        return None if request.has_body else request
+
+    def _read(self, head: bytes) -> Request:
+        first, _, block = head.partition(b"\r\n")
+        method, target, path, query, minor = self._lines.recall(first)
+        if len(head) > self._limits.head:
+            raise Fault(431)
+        known = minor and block in self._blocks
+        fields, keep_alive, plain, has_body = self._blocks.recall(block) if minor else self._read_block(block, 0)
+        request = Request(
+            method, target, path, query, minor, fields, keep_alive, plain and method == b"GET", has_body=has_body
+        )
+        if known:
+            self._heads.learn(head, request, 2 * len(head) + 500)
+        return request
+
+    def _read_line(self, first: bytes) -> RequestLine:
+        limits = self._limits
+        match = REQUEST_LINE.fullmatch(first + b"\r\n")
+        if not match:
+            raise Fault(414 if len(first) > limits.target + LINE_SLACK else 400)
+        method, target, major, minor = match.groups()
+        if len(target) > limits.target:
+            raise Fault(414)
+        if major != b"1":
+            raise Fault(505)
+        taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
+        if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
+            raise Fault(400)
+        line = RequestLine(method, target, taken.path, taken.query, int(minor))
+        self._lines.learn(first, line, 3 * len(first) + 300)
+        return line
+
+    def _read_block(self, block: bytes, minor: int = 1) -> Block:
+        """What a block says, from the first field line to the empty line."""
+        lines = block[: -len(_END)].split(b"\r\n") if len(block) >= len(_END) else []
+        if len(lines) > self._limits.fields:
+            raise Fault(431)
+        fields = dict(map(self._fields.recall, lines))
+        if len(fields) != len(lines):
+            fields = _joined(map(self._fields.recall, lines))
+        if minor and b"host" not in fields:
+            raise Fault(400)  # RFC 9112, 3.2
+        connection = fields.get(b"connection")
+        keep_alive = connection == b"keep-alive" or _persists(connection, minor)
+        if _SPECIAL.isdisjoint(fields):
+            said: Block = fields, keep_alive, True, False
+        else:
+            said = _read_special(fields, keep_alive, minor)
+            if said[3] or not _PRIVATE.isdisjoint(fields):
+                return said
+        if minor:
+            self._blocks.learn(block, said, 3 * len(block) + 1_000)
+        return said
+
+    def _read_field(self, line: bytes) -> FieldLine:
+        """A field line that is not known."""
+        found = name, value = self._judge(line)
+        if name == b"host" and not valid_authority(value):
+            raise Fault(400)  # RFC 9112, 3.2
+        if name not in _PRIVATE:
+            self._fields.learn(line, found, 2 * len(line) + 300)
+        return found
+
+
+def _read_special(fields: Fields, keep_alive: bool, minor: int) -> Block:
+    """What a block says in which there are fields that frame a body, or may alter the answer."""
+    if minor and b"expect" in fields and fields[b"expect"].lower() != b"100-continue":
+        raise Fault(417)  # RFC 9110, 10.1.1: in HTTP/1.0 it is ignored
+    return fields, keep_alive, _ALTERING.isdisjoint(fields), not _BODY.isdisjoint(fields)
+
+
+def _joined(pairs: Iterable[FieldLine]) -> dict[bytes, bytes]:
+    """Fields some of which have one name: these are joined by ", " (RFC 9110, 5.3); there is but one Host."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name == b"host" and name in fields:
+            raise Fault(400)  # RFC 9112, 3.2
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    return fields
+
+
+def _persists(connection: bytes | None, minor: int) -> bool:
+    """Whether the connection goes on after this request (RFC 9112, 9.3)."""
+    if connection is None:
+        return minor > 0
+    options = (connection.lower(),) if b"," not in connection else tokens(connection)
+    return b"close" not in options and (minor > 0 or b"keep-alive" in options)
