@@ -80,7 +80,7 @@ class Server:
         service = self._service
         return {
             **self._metrics.snapshot(),
-            "connections": len(service.deadlines) if service else 0,
+            "connections": service.connections if service else 0,
             "cache": service.site.files.snapshot() if service else {},
             "pool": self._pool.snapshot() if self._pool else {},
             "residency": self._residency.means(),
@@ -144,11 +144,11 @@ class Server:
         service.drained = gone.set
         for connection in _connections(service):
             connection.drain()
-        if len(service.deadlines):
+        if service.connections:
             try:
                 await asyncio.wait_for(gone.wait(), timeout)
             except TimeoutError:
-                _log.warning("%d connections were cut off at shutdown.", len(service.deadlines))
+                _log.warning("%d connections were cut off at shutdown.", service.connections)
         for connection in _connections(service):
             connection.close()
         _log.debug("Counters at exit: %s", self.metrics())

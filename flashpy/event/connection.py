@@ -59,7 +59,7 @@ class Connection:
         "state",
     )
 
-    def __init__(self, service: Service, sock: socket.socket, client: str) -> None:
+    def __init__(self, service: Service, sock: socket.SocketType, client: str) -> None:
         now = service.now.monotonic
         self._service = service
         self._sock = sock

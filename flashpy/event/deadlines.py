@@ -5,12 +5,12 @@ touched last. So a table is in no order after a while, and the sweep looks throu
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Protocol
 
 
-class State(Enum):
-    """What a connection is waiting for."""
+class State(IntEnum):
+    """What a connection is waiting for. (The hash of an IntEnum is a number's, that of an Enum a call of Python code.)"""
 
     NEW = auto()  # what it has sent before it was accepted; over before the sweep could see it
     HEAD = auto()  # the rest of a request, or the first one: limited from the first byte on

@@ -19,6 +19,10 @@ BATCH = 64
 """Connections accepted before others have their turn."""
 LAST_BATCHES = 64
 """Batches accepted at the end: as many connections as a kernel lets wait by default (net.core.somaxconn)."""
+DEFER = 1
+"""Seconds for which the kernel keeps a connection to itself until the client has sent something (TCP_DEFER_ACCEPT, in
+tcp(7)): then its first request is there when it is accepted, and a connection for one request is never registered with
+the event loop. One that is silent for longer is accepted all the same."""
 PAUSE = 0.1
 """Seconds without accepting when descriptors have run out."""
 
@@ -63,6 +67,7 @@ def _bind_tcp(family: int, kind: int, protocol: int, place: object, backlog: int
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # on Linux, accepted sockets inherit it
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(place)  # type: ignore[arg-type]
@@ -161,6 +166,7 @@ class Listener:
     def __init__(self, service: Service, sock: socket.socket) -> None:
         self._service = service
         self.sock = sock
+        self._of_what = int(sock.family), int(sock.type), sock.proto
         self._accepting = False
 
     def start(self) -> None:
@@ -187,8 +193,9 @@ class Listener:
         service.now.monotonic = time.monotonic()
         try:
             for _ in range(BATCH):
-                sock, address = self.sock.accept()
-                self._welcome(sock, address)
+                # What socket.accept does, without its enums and its subclass: 2 us less per connection.
+                fd, address = self.sock._accept()  # type: ignore[attr-defined]
+                self._welcome(socket.SocketType(*self._of_what, fileno=fd), address)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -201,22 +208,25 @@ class Listener:
             _log.exception("A connection could not be set up.")
         return True
 
-    def _welcome(self, sock: socket.socket, address: object) -> None:
+    def _welcome(self, sock: socket.SocketType, address: object) -> None:
         service = self._service
         limits = service.limits
         client = address[0] if isinstance(address, tuple) else "unix:"
         sock.setblocking(False)
-        count = service.per_client.get(client, 0)
-        too_many_of_one = limits.connections_per_client and count >= limits.connections_per_client
-        if too_many_of_one or len(service.deadlines) >= limits.connections:
+        if service.connections >= limits.connections:
             self._refuse(sock)
             return
         if limits.connections_per_client:
+            count = service.per_client.get(client, 0)
+            if count >= limits.connections_per_client:
+                self._refuse(sock)
+                return
             service.per_client[client] = count + 1
+        service.connections += 1
         service.metrics.connections_accepted += 1
         Connection(service, sock, client).start()
 
-    def _refuse(self, sock: socket.socket) -> None:
+    def _refuse(self, sock: socket.SocketType) -> None:
         """503 at once (RFC 9110, 15.6.4). What the client has sent is read first, or a reset would overtake it."""
         service = self._service
         service.metrics.connections_refused += 1

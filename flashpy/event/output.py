@@ -33,7 +33,7 @@ class Output:
 
     __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_send", "_sock", "queue", "sent")
 
-    def __init__(self, sock: socket.socket, residency: Residency, now: Now, metrics: Metrics) -> None:
+    def __init__(self, sock: socket.SocketType, residency: Residency, now: Now, metrics: Metrics) -> None:
         self._sock = sock
         self._send = sock.send
         self._residency = residency

@@ -25,6 +25,7 @@ class Service:
     """The context of connections: made by the server, read by all, owned by one loop."""
 
     __slots__ = (
+        "connections",
         "deadlines",
         "drained",
         "draining",
@@ -64,6 +65,7 @@ class Service:
         self.log = log
         self.iteration = _iteration_clock(loop)
         self.per_client: dict[str, int] = {}
+        self.connections = 0  # open now
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
         self.deadlines = Deadlines(
@@ -77,13 +79,14 @@ class Service:
 
     def gone(self, connection: "Connection") -> None:
         """A connection has been closed."""
+        self.connections -= 1
         if self.limits.connections_per_client:
             left = self.per_client[connection.client] - 1
             if left:
                 self.per_client[connection.client] = left
             else:
                 del self.per_client[connection.client]
-        if self.draining and self.drained and not len(self.deadlines):
+        if self.draining and self.drained and not self.connections:
             self.drained()
 
 

@@ -35,16 +35,20 @@ def evaluate(fields: Fields, validators: Validators, now: float) -> Verdict:
         if not _listed(if_match, validators.etag, strong=True):
             return Verdict.FAILED
     else:  # step 2: If-Unmodified-Since only counts without If-Match (13.1.4)
-        unmodified_since = parse_http_date(fields.get(b"if-unmodified-since", b""), now)
-        if unmodified_since is not None and validators.last_modified > unmodified_since:
-            return Verdict.FAILED
+        since = fields.get(b"if-unmodified-since")
+        if since is not None:
+            date = parse_http_date(since, now)
+            if date is not None and validators.last_modified > date:
+                return Verdict.FAILED
     if_none_match = fields.get(b"if-none-match")
     if if_none_match is not None:  # step 3
         listed = _listed(if_none_match, validators.etag, strong=False)
         return Verdict.NOT_MODIFIED if listed else Verdict.PROCEED
-    modified_since = parse_http_date(fields.get(b"if-modified-since", b""), now)
-    if modified_since is not None and validators.last_modified <= modified_since:  # step 4
-        return Verdict.NOT_MODIFIED
+    since = fields.get(b"if-modified-since")
+    if since is not None:  # step 4
+        date = parse_http_date(since, now)
+        if date is not None and validators.last_modified <= date:
+            return Verdict.NOT_MODIFIED
     return Verdict.PROCEED
 
 
@@ -66,6 +70,8 @@ def range_applies(fields: Fields, validators: Validators, now: float) -> bool:
 
 def _listed(value: bytes, etag: EntityTag, *, strong: bool) -> bool:
     """Whether a list of entity tags, or ``*``, names this one."""
+    if value == etag.opaque and not etag.weak:  # most often it is just the tag that we gave
+        return True
     if value.strip(b" \t") == b"*":
         return True
     matches = etag.matches_strongly if strong else etag.matches_weakly

@@ -3,6 +3,7 @@
 import re
 from calendar import timegm
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
@@ -45,6 +46,17 @@ def parse_http_date(value: bytes, now: float) -> int | None:
 
     A two-digit year that would lie over 50 years after ``now`` means the past century (RFC 9110, 5.6.7).
     """
+    return _imf_fixdate(value) if len(value) == len(b"Sun, 06 Nov 1994 08:49:37 GMT") else _parse_date(value, now)
+
+
+@lru_cache(1_024)
+def _imf_fixdate(value: bytes) -> int | None:
+    """What is of the length of the preferred form, in which no year depends on the present; clients repeat what they
+    were given."""
+    return _parse_date(value, 0.0)
+
+
+def _parse_date(value: bytes, now: float) -> int | None:
     for form in _DATE_FORMS:
         match = form.fullmatch(value)
         if match:

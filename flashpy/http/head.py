@@ -6,13 +6,13 @@ The rules of this module:
    httptools. A field line is good or bad by itself (folded lines are bad), so one that has been judged is not judged
    again, in whichever block it stands.
 2. What clients repeat is remembered at each level: whole heads (a client asks for one thing again and again), request
-   lines, blocks of fields (a browser sends the same for each asset of a page), field lines (of a block in which one
-   value is new, the others are known). Never with credentials in it.
+   lines, blocks of fields (a browser sends the same for each asset of a page), blocks but for their last line (where
+   conditions stand, and what proxies add), field lines. Never with credentials in it.
 3. Framing is not judged here: where a body follows, the wire lets httptools judge the whole block (http.framer).
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from flashpy.config import LimitsSection
@@ -50,15 +50,20 @@ Block = tuple[Fields, bool, bool, bool]
 Request."""
 
 
+Stem = tuple[Fields, int]
+"""What a block of fields says but for its last line, and the number of its lines."""
+
+
 class HeadReader:
     """Reads the heads of all connections of a server, and remembers what it has read."""
 
-    __slots__ = ("_blocks", "_fields", "_heads", "_judge", "_limits", "_lines", "recall")
+    __slots__ = ("_blocks", "_fields", "_heads", "_judge", "_limits", "_lines", "_stems", "recall")
 
     def __init__(self, limits: LimitsSection) -> None:
         self._limits = limits
-        self._heads: Memo[Request | None] = Memo(limits.memo // 2, self._alone)
+        self._heads: Memo[Request | None] = Memo(limits.memo // 4, self._alone)
         self._blocks: Memo[Block] = Memo(limits.memo // 4, self._read_block)
+        self._stems: Memo[Stem] = Memo(limits.memo // 4, self._read_stem)
         self._lines: Memo[RequestLine] = Memo(limits.memo // 8, self._read_line)
         self._fields: Memo[FieldLine] = Memo(limits.memo // 8, self._read_field)
         self._judge = Judge().judge
@@ -70,6 +75,7 @@ class HeadReader:
         return {
             "heads": len(self._heads),
             "blocks": len(self._blocks),
+            "stems": len(self._stems),
             "request_lines": len(self._lines),
             "field_lines": len(self._fields),
         }
@@ -125,12 +131,14 @@ class HeadReader:
 
     def _read_block(self, block: bytes, minor: int = 1) -> Block:
         """What a block says, from the first field line to the empty line."""
-        lines = block[: -len(_END)].split(b"\r\n") if len(block) >= len(_END) else []
-        if len(lines) > self._limits.fields:
-            raise Fault(431)
-        fields = dict(map(self._fields.recall, lines))
-        if len(fields) != len(lines):
-            fields = _joined(map(self._fields.recall, lines))
+        end = len(block) - len(_END)
+        cut = block.rfind(b"\r\n", 0, max(end, 0))
+        known, count = self._stems.recall(block[: max(cut, 0)])
+        fields = dict(known)
+        if last := block[cut + 2 : end] if cut >= 0 else block[:end]:
+            if count == self._limits.fields:
+                raise Fault(431)
+            _put(fields, *self._fields.recall(last))
         if minor and b"host" not in fields:
             raise Fault(400)  # RFC 9112, 3.2
         connection = fields.get(b"connection")
@@ -142,8 +150,21 @@ class HeadReader:
             if said[3] or not _PRIVATE.isdisjoint(fields):
                 return said
         if minor:
-            self._blocks.learn(block, said, 3 * len(block) + 1_000)
+            self._blocks.learn(block, said, 2 * len(block) + 1_000)
         return said
+
+    def _read_stem(self, stem: bytes) -> Stem:
+        lines = stem.split(b"\r\n") if stem else []
+        if len(lines) > self._limits.fields:
+            raise Fault(431)
+        fields = dict(map(self._fields.recall, lines))
+        if len(fields) != len(lines):
+            fields.clear()
+            for line in lines:
+                _put(fields, *self._fields.recall(line))
+        if _PRIVATE.isdisjoint(fields):
+            self._stems.learn(stem, (fields, len(lines)), 2 * len(stem) + 1_000)
+        return fields, len(lines)
 
     def _read_field(self, line: bytes) -> FieldLine:
         """A field line that is not known."""
@@ -162,14 +183,14 @@ def _read_special(fields: Fields, keep_alive: bool, minor: int) -> Block:
     return fields, keep_alive, _ALTERING.isdisjoint(fields), not _BODY.isdisjoint(fields)
 
 
-def _joined(pairs: Iterable[FieldLine]) -> dict[bytes, bytes]:
-    """Fields some of which have one name: these are joined by ", " (RFC 9110, 5.3); there is but one Host."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in pairs:
-        if name == b"host" and name in fields:
-            raise Fault(400)  # RFC 9112, 3.2
-        fields[name] = fields[name] + b", " + value if name in fields else value
-    return fields
+def _put(fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:
+    """Add a field; values of one name are joined by ", " (RFC 9110, 5.3), but there is one Host only."""
+    if name not in fields:
+        fields[name] = value
+    elif name == b"host":
+        raise Fault(400)  # RFC 9112, 3.2
+    else:
+        fields[name] += b", " + value
 
 
 def _persists(connection: bytes | None, minor: int) -> bool:

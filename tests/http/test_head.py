@@ -73,7 +73,7 @@ def test_a_memo_changes_no_answer(said: list[tuple[bytes, bool]]) -> None:
 
 
 def remembered(reader: HeadReader) -> tuple[int, ...]:
-    """How many heads, blocks, request lines and field lines."""
+    """How many heads, blocks, blocks but for their last line, request lines and field lines."""
     return tuple(reader.snapshot().values())
 
 
@@ -81,7 +81,7 @@ def test_what_repeats_is_remembered() -> None:
     """From the second sighting on; the head as a whole when its block is known. Then it is the same object."""
     reader = HeadReader(LimitsSection())
     seen = []
-    for kept in ((0, 0, 0, 0), (0, 1, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1)):
+    for kept in ((0, 0, 0, 0, 0), (0, 1, 1, 1, 1), (0, 1, 1, 1, 1), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1)):
         seen.append(reader.read(HEADS[0]))
         assert remembered(reader) == kept
     assert seen[4] is seen[3] is not seen[2]
@@ -91,7 +91,7 @@ def test_what_repeats_is_remembered() -> None:
 
 def test_credentials_and_bodies_are_not_kept() -> None:
     """A head with Authorization is a secret, and so is its field; where a body follows, the whole is judged again."""
-    for head, kept in ((HEADS[5], (0, 0, 1, 1)), (HEADS[12][:-3], (0, 0, 1, 2)), (HEADS[8], (0, 0, 1, 0))):
+    for head, kept in ((HEADS[5], (0, 0, 1, 1, 1)), (HEADS[12][:-3], (0, 0, 1, 1, 2)), (HEADS[8], (0, 0, 1, 1, 0))):
         reader = HeadReader(LimitsSection())
         for _ in range(5):
             reader.read(head)
@@ -104,7 +104,23 @@ def test_a_block_of_fields_is_read_once_for_many_targets() -> None:
     found = [reader.read(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n" % n) for n in range(3)]
     assert [one.path for one in found] == [b"/0", b"/1", b"/2"]
     assert found[2].fields is found[1].fields is not found[0].fields
-    assert remembered(reader) == (0, 1, 0, 2)
+    assert remembered(reader) == (0, 1, 1, 0, 2)
+
+
+def test_a_block_is_known_but_for_its_last_line() -> None:
+    """Where a browser has its condition, and a proxy the number of the request; values of one name are joined."""
+    reader = HeadReader(LimitsSection())
+    for number, line in enumerate((b"X-Id: %d", b"X-Id: %d", b"X-Id: %d", b"a: %d", b"Host: %d", b"If-Range: %d")):
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: c\r\n" + line % number + b"\r\n\r\n"
+        if line.startswith(b"Host"):
+            with pytest.raises(Fault):
+                reader.read(head)
+            continue
+        fields = dict(reader.read(head).fields)
+        assert fields.pop(b"host") == b"a"
+        assert fields.pop(b"a") == (b"b, c, %d" % number if line.startswith(b"a") else b"b, c")
+        assert list(fields.values()) == ([] if line.startswith(b"a") else [b"%d" % number])
+    assert remembered(reader) == (0, 0, 1, 1, 3)
 
 
 def test_a_known_block_says_the_same_only_where_it_does() -> None:
