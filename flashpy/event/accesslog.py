@@ -1,33 +1,30 @@
-"""The access log's writer: lines are handed over in the request path, formatted and written in batches off it."""
+"""The access log's writer: lines are handed over in the request path, and written in batches off it."""
 
 import asyncio
 import contextlib
 import logging
 import sys
-from collections import deque
 
 import aiofiles
 import aiofiles.threadpool.binary
 
 from flashpy.errors import StartError
-from flashpy.log import Record, combined
 
 _log = logging.getLogger("flashpy.access")
 
 PAUSE = 0.1
-"""Seconds in which records gather for a batch."""
-BATCH = 500
-"""Records formatted in one go, so that a batch does not hold the loop for long."""
-MOST = 100_000
-"""Records that may wait; when a disk is too slow for more, they are dropped and counted."""
+"""Seconds in which lines gather for a batch."""
+ROOM = 16 * 2**20
+"""Bytes of lines that may wait; when a disk is too slow for more, lines are dropped and counted."""
 
 
 class AccessLog:
-    """Writes records to a file, or to standard output for ``-``."""
+    """Writes lines to a file, or to standard output for ``-``."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._records: deque[Record] = deque()
+        self._lines: list[bytes] = []
+        self._room = ROOM
         self._dropped = 0
         self._wake = asyncio.Event()
         self._file: aiofiles.threadpool.binary.AsyncBufferedIOBase | None = None
@@ -50,14 +47,16 @@ class AccessLog:
                 raise StartError(f"The access log {self._path} cannot be opened: {error.strerror}.") from None
         self._task = asyncio.create_task(self._write_all())
 
-    def add(self, record: Record) -> None:
-        """Hand over a record; never waits."""
-        if len(self._records) >= MOST:
+    def add(self, line: bytes) -> None:
+        """Hand over a line; never waits."""
+        room = self._room - len(line)
+        if room < 0:
             self._dropped += 1
             return
-        self._records.append(record)
-        if not self._wake.is_set():
+        self._room = room
+        if not self._lines:
             self._wake.set()
+        self._lines.append(line)
 
     async def close(self) -> None:
         """Write what was handed over, and close."""
@@ -75,9 +74,9 @@ class AccessLog:
             if not self._closing:
                 await asyncio.sleep(PAUSE)
             self._wake.clear()
-            while self._records:
-                count = min(BATCH, len(self._records))
-                await self._write(b"".join(combined(self._records.popleft()) for _ in range(count)), count)
+            while self._lines:
+                lines, self._lines, self._room = self._lines, [], ROOM
+                await self._write(b"".join(lines), len(lines))
             if self._dropped:
                 _log.warning(
                     "%d lines of the access log are missing: they could not be written, or not fast enough.",

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class State(IntEnum):
-    """What a connection is waiting for. (The hash of an IntEnum is a number's, that of an Enum a call of Python code.)"""
+    """What a connection is waiting for. (An IntEnum, because the hash of an Enum is a call of Python code.)"""
 
     NEW = auto()  # what it has sent before it was accepted; over before the sweep could see it
     HEAD = auto()  # the rest of a request, or the first one: limited from the first byte on

@@ -26,6 +26,7 @@ class Request:
         "fields",
         "has_body",
         "keep_alive",
+        "logged",
         "method",
         "minor",
         "path",
@@ -59,6 +60,7 @@ class Request:
         self.fault = fault
         self.has_body = has_body
         self.unmodified: object = None
+        self.logged: tuple[bytes, bytes] | None = None
 
     def __repr__(self) -> str:
         fault = f" fault={self.fault}" if self.fault else ""

@@ -12,7 +12,7 @@ import pytest
 from flashpy.errors import StartError
 from flashpy.event import accesslog
 from flashpy.event.accesslog import AccessLog
-from flashpy.log import Record
+from flashpy.log import asked, combined
 from tests.running import PATIENCE
 
 LINE = re.compile(
@@ -20,12 +20,12 @@ LINE = re.compile(
 )
 
 
-def record(target: bytes = b"/", method: bytes = b"GET", referer: bytes = b"", user_agent: bytes = b"") -> Record:
-    return Record("127.0.0.1", 1795363200.9, method, target, 1, 200, 12, referer, user_agent, 0.0015)
+def record(target: bytes = b"/", method: bytes = b"GET", referer: bytes = b"", user_agent: bytes = b"") -> bytes:
+    return combined("127.0.0.1", 1795363200.9, asked(method, target, 1, referer, user_agent), 200, 12, 0.0015)
 
 
-async def written(path: Path, *records: Record) -> list[bytes]:
-    """The lines of the log after the records have been given to it."""
+async def written(path: Path, *records: bytes) -> list[bytes]:
+    """The lines of the log after these have been given to it."""
     log = AccessLog(str(path))
     await log.start()
     for one in records:
@@ -60,7 +60,7 @@ async def test_a_client_can_end_neither_a_field_nor_a_line(tmp_path: Path, evil:
 
 
 async def test_every_line_is_there_after_closing_in_order(tmp_path: Path) -> None:
-    count = 2 * accesslog.BATCH + 1
+    count = 1_001
     lines = await written(tmp_path / "log", *(record(b"/%d" % number) for number in range(count)))
     assert [re.findall(rb"GET /(\d+) ", line)[0] for line in lines] == [b"%d" % number for number in range(count)]
 
@@ -113,7 +113,7 @@ async def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 async def test_more_than_can_wait_is_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accesslog, "MOST", 10)
+    monkeypatch.setattr(accesslog, "ROOM", sum(len(record(b"/%d" % number)) for number in range(10)))
     lines = await written(tmp_path / "log", *(record(b"/%d" % number) for number in range(15)))
     assert len(lines) == 10 and b"/9 " in lines[-1]
     (said,) = caplog.messages
