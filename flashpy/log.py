@@ -1,48 +1,50 @@
 """The form of the access log's lines: pure."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
+
+from flashpy.http.request import Block, Request, RequestLine
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNSAFE = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
-Asked = tuple[bytes, bytes]
-"""What a line says of a request alone: the quoted request line, and the quoted Referer and User-Agent."""
+Record = tuple[str, float, Request, int, int, float]
+"""One answered request: the client, the wall clock at its end, the request, the status, the bytes of the body that were
+sent, and the seconds from the arrival of the head to the last byte given to the kernel."""
 
 
 def escape(value: bytes) -> bytes:
     """A client's bytes so that they can neither end a quoted field nor a line: others than printable ASCII, the quote
     and the backslash become ``\\xHH``, as nginx writes them."""
-    return _escape_often(value) if len(value) <= 256 else _escape(value)
-
-
-def _escape(value: bytes) -> bytes:
     return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], value)
 
 
-_escape_often = lru_cache(4096)(_escape)  # most targets, referers and user agents come again
+def combined(records: Iterable[Record]) -> bytes:
+    """The lines of some records in the combined format (Apache's, nginx's), with the time taken behind it."""
+    lines = []
+    before: tuple[str, float] | None = None
+    for client, wall, request, status, sent, seconds in records:
+        if (client, wall) != before:
+            before = client, wall
+            beginning = b"%s - - [%s] " % (client.encode(), log_time(wall))
+        line = request.line.logged or _quoted_line(request.line)
+        fields = request.block.logged or _quoted_fields(request.block)
+        lines.append(b"%s%s %d %d %s %.6f\n" % (beginning, line, status, sent, fields, seconds))
+    return b"".join(lines)
 
 
-def asked(method: bytes, target: bytes, minor: int, referer: bytes, user_agent: bytes) -> Asked:
-    """The parts of a line that a request brings with it."""
-    return (
-        b'"%s %s HTTP/1.%d"' % (escape(method) or b"-", escape(target) or b"-", minor),
-        b'"%s" "%s"' % (escape(referer) or b"-", escape(user_agent) or b"-"),
-    )
+def _quoted_line(line: RequestLine) -> bytes:
+    method, target = escape(line.method) or b"-", escape(line.target) or b"-"
+    line.logged = b'"%s %s HTTP/1.%d"' % (method, target, line.minor)
+    return line.logged
 
 
-def combined(client: str, wall: float, request: Asked, status: int, sent: int, seconds: float) -> bytes:
-    """A line of the combined format (Apache's, nginx's), with the time taken behind it: in seconds, from the arrival of
-    the request's head to the last byte given to the kernel. ``sent`` counts the bytes of the body."""
-    return b"%s%s %d %d %s %.6f\n" % (_beginning(client, wall), request[0], status, sent, request[1], seconds)
-
-
-@lru_cache(1_024)
-def _beginning(client: str, wall: float) -> bytes:
-    """The same for all requests of a client while the server's wall clock stands (a second)."""
-    return b"%s - - [%s] " % (client.encode(), log_time(wall))
+def _quoted_fields(block: Block) -> bytes:
+    referer, user_agent = (escape(block.fields.get(name, b"")) or b"-" for name in (b"referer", b"user-agent"))
+    block.logged = b'"%s" "%s"' % (referer, user_agent)
+    return block.logged
 
 
 def log_time(wall: float) -> bytes:

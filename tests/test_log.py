@@ -7,12 +7,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flashpy.log import asked, combined, escape, log_time
+from flashpy.http.request import Block, Request, RequestLine
+from flashpy.log import combined, escape, log_time
 
 LINE = re.compile(
     rb'(?P<client>\S+) - - \[(?P<time>[^\]]+)\] "(?P<method>[^" ]+) (?P<target>[^"]+) HTTP/1\.(?P<minor>\d)"'
     rb' (?P<status>\d{3}) (?P<sent>\d+) "(?P<referer>[^"]+)" "(?P<user_agent>[^"]+)" (?P<seconds>\d+\.\d{6})\n'
 )
+
+
+def asked(method: bytes, target: bytes, minor: int, referer: bytes, user_agent: bytes) -> Request:
+    """A request of which all that is logged is as given."""
+    fields = {b"referer": referer, b"user-agent": user_agent}
+    return Request(RequestLine(method, target, b"/", b"", minor), Block(fields, True, True, False))
 
 
 def unescape(value: bytes) -> bytes:
@@ -47,7 +54,9 @@ def test_a_request_is_one_line_that_can_be_read_back(
     request: tuple[bytes, bytes, int, bytes, bytes], client: str, wall: float, status: int, sent: int, seconds: float
 ) -> None:
     """Whatever a client sends, it cannot forge a line or a field; what is empty is a hyphen."""
-    line = combined(client, wall, asked(*request), status, sent, seconds)
+    record = client, wall, asked(*request), status, sent, seconds
+    line = combined([record])
+    assert combined([record, record]) == 2 * line
     assert line.count(b"\n") == 1
     match = LINE.fullmatch(line)
     assert match is not None
@@ -64,9 +73,19 @@ def test_a_request_is_one_line_that_can_be_read_back(
 def test_a_line() -> None:
     """The combined format, with the time taken behind it."""
     request = asked(b"GET", b'/a"b', 1, b"", b"curl/8")
-    assert combined("::1", 971186136.9, request, 200, 1234, 0.0012345) == (
+    assert combined([("::1", 971186136.9, request, 200, 1234, 0.0012345)]) == (
         b'::1 - - [10/Oct/2000:13:55:36 +0000] "GET /a\\x22b HTTP/1.1" 200 1234 "-" "curl/8" 0.001234\n'
     )
+
+
+def test_lines_of_several_clients_and_seconds() -> None:
+    """What lines have in common is rendered once for those in a row; each has its own all the same."""
+    request = asked(b"GET", b"/", 1, b"", b"")
+    records = [(client, wall, request, 200, 0, 0.0) for client in ("a", "b") for wall in (1.0, 1.0, 2.0)]
+    lines = combined(records).splitlines()
+    assert [(line[:1], line[25:27]) for line in lines] == [
+        (client, second) for client in (b"a", b"b") for second in (b"01", b"01", b"02")
+    ]
 
 
 @given(st.integers(0, 253402300799))

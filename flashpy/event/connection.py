@@ -19,7 +19,6 @@ from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Wire
 from flashpy.job.kinds import Job, Load, Outcome, Result
-from flashpy.log import asked, combined
 from flashpy.metrics import STALL_BOUNDS
 
 _log = logging.getLogger("flashpy.connection")
@@ -361,13 +360,7 @@ class Connection:
     def _record(self, request: Request, response: Response, sent: int, began: float) -> None:
         service = self._service
         assert service.log is not None
-        logged = request.logged
-        if logged is None:
-            fields = request.fields
-            referer, user_agent = fields.get(b"referer", b""), fields.get(b"user-agent", b"")
-            logged = request.logged = asked(request.method, request.target, request.minor, referer, user_agent)
-        seconds = _monotonic() - began
-        service.log.add(combined(self.client, service.now.wall, logged, response.head.status, sent, seconds))
+        service.log.add((self.client, service.now.wall, request, response.head.status, sent, _monotonic() - began))
 
     def _set_writing(self, wanted: bool) -> None:
         if wanted is not self._writing:

@@ -13,14 +13,13 @@ The rules of this module:
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
 from flashpy.http.fields import tokens
 from flashpy.http.framer import Fault, FieldLine, Judge
 from flashpy.http.memo import Memo
-from flashpy.http.request import Fields, Request
+from flashpy.http.request import Block, Fields, Request, RequestLine
 from flashpy.http.target import Target, parse_target, valid_authority
 
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
@@ -33,21 +32,6 @@ _PRIVATE = frozenset({b"authorization", b"proxy-authorization"})
 _ALTERING = CONDITIONS | {b"expect"}
 _SPECIAL = CONDITIONS | _BODY | _PRIVATE | {b"expect"}
 """Fields of which there is something to be said when a block is read; most blocks have none of them."""
-
-
-class RequestLine(NamedTuple):
-    """A request line taken apart; ``path`` and ``query`` are those of the target (http.target)."""
-
-    method: bytes
-    target: bytes
-    path: bytes
-    query: bytes
-    minor: int
-
-
-Block = tuple[Fields, bool, bool, bool]
-"""What a block of fields says: the fields, and ``keep_alive``, ``plain`` (but for the method) and ``has_body`` as in
-Request."""
 
 
 Stem = tuple[Fields, int]
@@ -96,21 +80,20 @@ class HeadReader:
             request = self._read(data)
         except Fault:  # whoever reads it again will say so
             return None
-        return None if request.has_body else request
+        return None if request.block.has_body else request
 
     def _read(self, head: bytes) -> Request:
         first, _, block = head.partition(b"\r\n")
-        method, target, path, query, minor = self._lines.recall(first)
+        line = self._lines.recall(first)
         if len(head) > self._limits.head:
             raise Fault(431)
-        known = minor and block in self._blocks
-        fields, keep_alive, plain, has_body = self._blocks.recall(block) if minor else self._read_block(block, 0)
-        request = Request(
-            method, target, path, query, minor, fields, keep_alive, plain and method == b"GET", has_body=has_body
-        )
-        if known:
-            self._heads.learn(head, request, 2 * len(head) + 500)
-        return request
+        if line.minor:
+            known = block in self._blocks
+            request = Request(line, self._blocks.recall(block))
+            if known:
+                self._heads.learn(head, request, 2 * len(head) + 500)
+            return request
+        return Request(line, self._read_block(block, 0))
 
     def _read_line(self, first: bytes) -> RequestLine:
         limits = self._limits
@@ -144,10 +127,10 @@ class HeadReader:
         connection = fields.get(b"connection")
         keep_alive = connection == b"keep-alive" or _persists(connection, minor)
         if _SPECIAL.isdisjoint(fields):
-            said: Block = fields, keep_alive, True, False
+            said = Block(fields, keep_alive, plain=True, has_body=False)
         else:
             said = _read_special(fields, keep_alive, minor)
-            if said[3] or not _PRIVATE.isdisjoint(fields):
+            if said.has_body or not _PRIVATE.isdisjoint(fields):
                 return said
         if minor:
             self._blocks.learn(block, said, 2 * len(block) + 1_000)
@@ -180,7 +163,7 @@ def _read_special(fields: Fields, keep_alive: bool, minor: int) -> Block:
     """What a block says in which there are fields that frame a body, or may alter the answer."""
     if minor and b"expect" in fields and fields[b"expect"].lower() != b"100-continue":
         raise Fault(417)  # RFC 9110, 10.1.1: in HTTP/1.0 it is ignored
-    return fields, keep_alive, _ALTERING.isdisjoint(fields), not _BODY.isdisjoint(fields)
+    return Block(fields, keep_alive, _ALTERING.isdisjoint(fields), not _BODY.isdisjoint(fields))
 
 
 def _put(fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:

@@ -184,7 +184,7 @@ class Http1:
         end += len(_END)
         head = data[start:end]
         request = self._shared.heads.read(head)
-        if request.has_body and not self._begin_body(request, head):
+        if request.block.has_body and not self._begin_body(request, head):
             self._continue = self._continue and end == len(data)  # RFC 9110, 10.1.1: not once the body arrives
         else:
             self._finish(request, requests)

@@ -8,67 +8,92 @@ KNOWN_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELET
 """The methods of RFC 9110, section 9.3, and PATCH (RFC 5789); others are answered 501."""
 
 
-class Request:
-    """One request. Never changed after it is made, so equal heads may share one.
+class RequestLine:
+    """A request line taken apart: ``target`` as it was sent, ``path`` and ``query`` as http.target has read it.
 
-    ``path`` is decoded once and normalised (http.target); ``target`` is as it was sent. ``fields`` maps lower-case
-    names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that this is a GET without any field
-    that could change the answer to other than a whole 200 (no condition, range or expectation; a resource that
-    negotiates must still look at Accept-Encoding). ``fault`` is 0, or the status with which a request that cannot be
-    served must be answered. ``has_body`` says that a body follows the head.
-
-    ``unmodified`` is for whoever judges its conditions: the 304 that they led to, so that a head that repeats is not
-    judged again while that is still the answer at hand.
+    ``logged`` is for whoever logs it: what it rendered of the line, which is shared by all requests that have it.
     """
 
-    __slots__ = (
-        "fault",
-        "fields",
-        "has_body",
-        "keep_alive",
-        "logged",
-        "method",
-        "minor",
-        "path",
-        "plain",
-        "query",
-        "target",
-        "unmodified",
-    )
+    __slots__ = ("get", "logged", "method", "minor", "path", "query", "target")
 
-    def __init__(
-        self,
-        method: bytes,
-        target: bytes,
-        path: bytes,
-        query: bytes,
-        minor: int,
-        fields: Fields,
-        keep_alive: bool,
-        plain: bool,
-        fault: int = 0,
-        has_body: bool = False,
-    ) -> None:
+    def __init__(self, method: bytes, target: bytes, path: bytes, query: bytes, minor: int) -> None:
         self.method = method
         self.target = target
         self.path = path
         self.query = query
         self.minor = minor
+        self.get = method == b"GET"
+        self.logged: bytes | None = None
+
+
+class Block:
+    """What a block of fields says.
+
+    ``fields`` maps lower-case names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that no
+    field could change the answer to a GET to other than a whole 200 (no condition, range or expectation; a resource
+    that negotiates must still look at Accept-Encoding). ``has_body`` says that a body follows. ``logged`` is as in
+    RequestLine.
+    """
+
+    __slots__ = ("fields", "has_body", "keep_alive", "logged", "plain")
+
+    def __init__(self, fields: Fields, keep_alive: bool, plain: bool, has_body: bool) -> None:
         self.fields = fields
         self.keep_alive = keep_alive
         self.plain = plain
-        self.fault = fault
         self.has_body = has_body
+        self.logged: bytes | None = None
+
+
+class Request:
+    """One request: a line and a block, with what is most asked for at hand. Never changed after it is made, so equal
+    heads may share one, and different heads the parts that are equal.
+
+    ``plain`` says that this is a GET that only a whole 200 can answer, if there is a file. ``fault`` is 0 or the status
+    with which a request that cannot be served must be answered.
+
+    ``unmodified`` is for whoever judges its conditions: the 304 that they led to, so that a head that repeats is not
+    judged again while that is still the answer at hand.
+    """
+
+    __slots__ = ("block", "fault", "fields", "keep_alive", "line", "minor", "path", "plain", "unmodified")
+
+    def __init__(self, line: RequestLine, block: Block, fault: int = 0) -> None:
+        self.line = line
+        self.block = block
+        self.path = line.path
+        self.minor = line.minor
+        self.fields = block.fields
+        self.keep_alive = block.keep_alive
+        self.plain = line.get and block.plain
+        self.fault = fault
         self.unmodified: object = None
-        self.logged: tuple[bytes, bytes] | None = None
+
+    @property
+    def method(self) -> bytes:
+        """As it was sent; case matters (RFC 9110, 9.1)."""
+        return self.line.method
+
+    @property
+    def target(self) -> bytes:
+        """As it was sent."""
+        return self.line.target
+
+    @property
+    def query(self) -> bytes:
+        """Without its "?"."""
+        return self.line.query
 
     def __repr__(self) -> str:
         fault = f" fault={self.fault}" if self.fault else ""
         return f"<Request {self.method.decode('latin-1')} {self.target.decode('latin-1')}{fault}>"
 
 
+_NO_FIELDS = Block({}, keep_alive=False, plain=False, has_body=False)
+
+
 def faulty(status: int, line: bytes = b"") -> Request:
     """What stands in a request's place when its head or framing is bad: after it, nothing can be read any more."""
     method, _, rest = line.partition(b" ")
     target = rest.rpartition(b" ")[0] or rest
-    return Request(method, target, b"", b"", 1, {}, keep_alive=False, plain=False, fault=status)
+    return Request(RequestLine(method, target, b"", b"", 1), _NO_FIELDS, fault=status)

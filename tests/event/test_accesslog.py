@@ -12,7 +12,8 @@ import pytest
 from flashpy.errors import StartError
 from flashpy.event import accesslog
 from flashpy.event.accesslog import AccessLog
-from flashpy.log import asked, combined
+from flashpy.http.request import Block, Request, RequestLine
+from flashpy.log import Record, combined
 from tests.running import PATIENCE
 
 LINE = re.compile(
@@ -20,12 +21,14 @@ LINE = re.compile(
 )
 
 
-def record(target: bytes = b"/", method: bytes = b"GET", referer: bytes = b"", user_agent: bytes = b"") -> bytes:
-    return combined("127.0.0.1", 1795363200.9, asked(method, target, 1, referer, user_agent), 200, 12, 0.0015)
+def record(target: bytes = b"/", method: bytes = b"GET", referer: bytes = b"", user_agent: bytes = b"") -> Record:
+    fields = {b"referer": referer, b"user-agent": user_agent}
+    request = Request(RequestLine(method, target, b"/", b"", 1), Block(fields, True, True, False))
+    return "127.0.0.1", 1795363200.9, request, 200, 12, 0.0015
 
 
-async def written(path: Path, *records: bytes) -> list[bytes]:
-    """The lines of the log after these have been given to it."""
+async def written(path: Path, *records: Record) -> list[bytes]:
+    """The lines of the log after these records have been given to it."""
     log = AccessLog(str(path))
     await log.start()
     for one in records:
@@ -113,7 +116,8 @@ async def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
 async def test_more_than_can_wait_is_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accesslog, "ROOM", sum(len(record(b"/%d" % number)) for number in range(10)))
+    monkeypatch.setattr(accesslog, "BATCH", 5)
+    monkeypatch.setattr(accesslog, "ROOM", len(combined(record(b"/%d" % number) for number in range(10))))
     lines = await written(tmp_path / "log", *(record(b"/%d" % number) for number in range(15)))
     assert len(lines) == 10 and b"/9 " in lines[-1]
     (said,) = caplog.messages

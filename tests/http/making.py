@@ -29,4 +29,5 @@ def request(target: bytes = b"/", method: bytes = b"GET", **fields: bytes) -> Re
 
 def facts(request: Request) -> tuple[object, ...]:
     """All that a request says, to compare it with another."""
-    return tuple(getattr(request, name) for name in Request.__slots__)
+    names = ("fault", "method", "target", "path", "query", "minor", "fields", "keep_alive", "plain")
+    return *(getattr(request, name) for name in names), request.block.has_body
