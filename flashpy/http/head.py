@@ -32,10 +32,12 @@ _PRIVATE = frozenset({b"authorization", b"proxy-authorization"})
 _ALTERING = CONDITIONS | {b"expect"}
 _SPECIAL = CONDITIONS | _BODY | _PRIVATE | {b"expect"}
 """Fields of which there is something to be said when a block is read; most blocks have none of them."""
+_NOTABLE = _SPECIAL | {b"host", b"connection"}
 
 
-Stem = tuple[Fields, int]
-"""What a block of fields says but for its last line, and the number of its lines."""
+Stem = tuple[Fields, int, Block | None]
+"""A block but for its last line: its fields, the number of its lines; and what it says by itself in HTTP/1.1, if there
+is a Host and nothing special."""
 
 
 class HeadReader:
@@ -116,12 +118,21 @@ class HeadReader:
         """What a block says, from the first field line to the empty line."""
         end = len(block) - len(_END)
         cut = block.rfind(b"\r\n", 0, max(end, 0))
-        known, count = self._stems.recall(block[: max(cut, 0)])
-        fields = dict(known)
-        if last := block[cut + 2 : end] if cut >= 0 else block[:end]:
+        known, count, usual = self._stems.recall(block[: max(cut, 0)])
+        last = block[cut + 2 : end] if cut >= 0 else block[:end]
+        name = None
+        if last:
             if count == self._limits.fields:
                 raise Fault(431)
-            _put(fields, *self._fields.recall(last))
+            more = name, value = self._fields.recall(last)
+            if usual is not None and minor and name not in _NOTABLE and name not in known:
+                said = Block(known, usual.keep_alive, True, False, more)
+                if last in self._fields:
+                    self._blocks.learn(block, said, 2 * len(block) + 1_000)
+                return said
+        fields = dict(known)
+        if name is not None:
+            _put(fields, name, value)
         if minor and b"host" not in fields:
             raise Fault(400)  # RFC 9112, 3.2
         connection = fields.get(b"connection")
@@ -145,9 +156,13 @@ class HeadReader:
             fields.clear()
             for line in lines:
                 _put(fields, *self._fields.recall(line))
+        usual = None
+        if b"host" in fields and _SPECIAL.isdisjoint(fields):
+            usual = Block(fields, _persists(fields.get(b"connection"), 1), plain=True, has_body=False)
+        found = fields, len(lines), usual
         if _PRIVATE.isdisjoint(fields):
-            self._stems.learn(stem, (fields, len(lines)), 2 * len(stem) + 1_000)
-        return fields, len(lines)
+            self._stems.learn(stem, found, 2 * len(stem) + 1_000)
+        return found
 
     def _read_field(self, line: bytes) -> FieldLine:
         """A field line that is not known."""

@@ -32,17 +32,30 @@ class Block:
     ``fields`` maps lower-case names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that no
     field could change the answer to a GET to other than a whole 200 (no condition, range or expectation; a resource
     that negotiates must still look at Accept-Encoding). ``has_body`` says that a body follows. ``logged`` is as in
-    RequestLine.
+    RequestLine. ``more`` is a field beside those given, which is put to them when somebody asks: for most answers
+    nobody does.
     """
 
-    __slots__ = ("fields", "has_body", "keep_alive", "logged", "plain")
+    __slots__ = ("_fields", "_more", "has_body", "keep_alive", "logged", "plain")
 
-    def __init__(self, fields: Fields, keep_alive: bool, plain: bool, has_body: bool) -> None:
-        self.fields = fields
+    def __init__(
+        self, fields: Fields, keep_alive: bool, plain: bool, has_body: bool, more: tuple[bytes, bytes] | None = None
+    ) -> None:
+        self._fields = fields
+        self._more = more
         self.keep_alive = keep_alive
         self.plain = plain
         self.has_body = has_body
         self.logged: bytes | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """All fields."""
+        if self._more is not None:
+            name, value = self._more
+            self._fields = {**self._fields, name: value}
+            self._more = None
+        return self._fields
 
 
 class Request:
@@ -56,18 +69,22 @@ class Request:
     judged again while that is still the answer at hand.
     """
 
-    __slots__ = ("block", "fault", "fields", "keep_alive", "line", "minor", "path", "plain", "unmodified")
+    __slots__ = ("block", "fault", "keep_alive", "line", "minor", "path", "plain", "unmodified")
 
     def __init__(self, line: RequestLine, block: Block, fault: int = 0) -> None:
         self.line = line
         self.block = block
         self.path = line.path
         self.minor = line.minor
-        self.fields = block.fields
         self.keep_alive = block.keep_alive
         self.plain = line.get and block.plain
         self.fault = fault
         self.unmodified: object = None
+
+    @property
+    def fields(self) -> Fields:
+        """Lower-case names and values."""
+        return self.block.fields
 
     @property
     def method(self) -> bytes:

@@ -101,9 +101,10 @@ def test_credentials_and_bodies_are_not_kept() -> None:
 def test_a_block_of_fields_is_read_once_for_many_targets() -> None:
     """A browser asks for all assets of a page with the same fields."""
     reader = HeadReader(LimitsSection())
-    found = [reader.read(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n" % n) for n in range(3)]
-    assert [one.path for one in found] == [b"/0", b"/1", b"/2"]
-    assert found[2].fields is found[1].fields is not found[0].fields
+    found = [reader.read(b"GET /%d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n" % n) for n in range(5)]
+    assert [one.path for one in found] == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+    assert [dict(one.fields) for one in found] == [{b"host": b"a", b"x": b"y"}] * 5
+    assert found[4].block is found[3].block is found[2].block is not found[1].block
     assert remembered(reader) == (0, 1, 1, 0, 2)
 
 

@@ -193,7 +193,7 @@ def test_stale_while_revalidate(serve: Serve, known: str) -> None:
 
 def test_variants_are_looked_for_again(serve: Serve) -> None:
     """A check opens nothing and knows nothing of siblings, so where they matter the look is a whole translation."""
-    served = serve(site={"precompressed": ["gzip"]}, valid=1.0)
+    served = serve(site={"precompressed": ("gzip",)}, valid=1.0)
     served.ask(b"/a.txt")
     served.write("a.txt.gz", b"packed")
     served.later(1.5)
