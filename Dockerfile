@@ -3,13 +3,14 @@
 
 FROM python:3.13-slim AS build
 
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY flashpy flashpy
 COPY helpers helpers
 COPY conf conf
 RUN python -m venv /opt/venv
-RUN /opt/venv/bin/pip install --no-cache-dir .
+RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/venv/bin/pip install --no-cache-dir .
 
 
 FROM python:3.13-slim

@@ -7,7 +7,7 @@ DIR ?= docs/site
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help serve test lint format bench stall locust locust-headless clean
+.PHONY: help serve test test-compiled compiled lint format bench stall locust locust-headless clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,6 +17,11 @@ serve: .venv/installed ## serve DIR at http://127.0.0.1:PORT
 
 test: .venv/installed-test ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+compiled: .venv-compiled/installed ## install flashpy, compiled, in .venv-compiled (needs a C compiler)
+
+test-compiled: .venv-compiled/installed .venv/installed-test ## run the tests over the compiled modules
+	cd build/compiled && FLASHPY_TEST_COMPILED=1 $(CURDIR)/$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/installed-test ## check format, lint and types
 	$(BIN)/ruff format --check .
@@ -40,7 +45,7 @@ locust-headless: .venv/installed-locust ## load test of 30 s with a summary and 
 	$(BIN)/python benchmarks/locust/run.py headless
 
 clean: ## remove what make has made
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-compiled build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -59,3 +64,12 @@ clean: ## remove what make has made
 .venv/installed-locust: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[locust]'
 	@touch $@ .venv/installed
+
+# A copy of the tree is compiled, since compiled modules beside the sources would hide what is edited.
+.venv-compiled/installed: pyproject.toml $(wildcard flashpy/*.py flashpy/*/*.py helpers/*.py tests/*.py tests/*/*.py)
+	rm -rf build/compiled .venv-compiled
+	mkdir -p build/compiled
+	tar -c --exclude=./.git --exclude='./.venv*' --exclude=./build --exclude='./.*_cache' . | tar -x -C build/compiled
+	$(PYTHON) -m venv .venv-compiled
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 .venv-compiled/bin/python -m pip install --quiet --disable-pip-version-check build/compiled
+	@touch $@

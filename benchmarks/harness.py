@@ -91,6 +91,7 @@ def parser(description: str, servers: str, rounds: int, seconds: float) -> argpa
     options.add_argument("--rounds", type=int, default=rounds)
     options.add_argument("--seconds", type=float, default=seconds, help="length of one measurement")
     options.add_argument("--python", default=sys.executable, help="the interpreter that runs flashpy")
+    options.add_argument("--compiled-python", default=Choice.compiled_python, help="one with flashpy's compiled wheel")
     options.add_argument("--peers-python", default=sys.executable, help="the interpreter that has the Python peers")
     options.add_argument("--config", type=Path, help="a configuration file for flashpy")
     options.add_argument("--results", type=Path, default=RESULTS, help="where to write the JSON file")
@@ -103,7 +104,9 @@ def chosen(options: argparse.Namespace) -> tuple[list[Kind], Choice]:
     if unknown := [name for name in names if name not in KINDS]:
         raise UnavailableError(f"There is no server called {unknown[0]}; known are {', '.join(KINDS)}.")
     config = options.config.resolve() if options.config else None
-    return [KINDS[name] for name in names], Choice(options.python, config, options.peers_python)
+    return [KINDS[name] for name in names], Choice(
+        options.python, config, options.peers_python, options.compiled_python
+    )
 
 
 def need(*programs: str) -> None:

@@ -3,8 +3,8 @@
 Words in braces in a command or an environment, and words between ``@`` in a configuration template of ``peers/``,
 are filled in when the server is started: ``port``, ``root`` (the directory to serve), ``run`` (a scratch directory
 of this run), ``config`` (the rendered template), ``peers`` (the directory of templates and small applications),
-``python``, ``peers_python``, ``peers_bin`` (the directory of that interpreter), ``user``, ``group``, and the
-``values`` of the row.
+``python``, ``compiled_python`` (one that has flashpy's compiled wheel), ``peers_python``, ``peers_bin`` (the directory
+of that interpreter), ``user``, ``group``, and the ``values`` of the row.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def packages(python: str, *names: str) -> tuple[str, ...]:
 
 FLASHPY = ("{python}", "-m", "flashpy", "{root}", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
 FLASHPY_QUIET = (*FLASHPY, "--no-access-log")
+COMPILED = ("{compiled_python}", "-P", *FLASHPY[1:])
+"""Not what lies in the working directory, but what is installed beside that interpreter."""
 FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
 NGINX = ("nginx", "-e", "{run}/error.log", "-p", "{run}", "-c", "{config}")
 NGINX_VERSION = ("nginx", "-v")
@@ -48,6 +50,10 @@ KINDS = {
         Kind("flashpy", "flashpy", FLASHPY_QUIET, FLASHPY_VERSION),
         Kind("flashpy-log", "flashpy, access log on", (*FLASHPY, "-c", "{config}"), FLASHPY_VERSION,
              template="flashpy-log.toml"),
+        Kind("flashpy-compiled", "flashpy, compiled", (*COMPILED, "--no-access-log"),
+             ("{compiled_python}", "-P", "-m", "flashpy", "--version")),
+        Kind("flashpy-compiled-log", "flashpy, compiled, access log on", (*COMPILED, "-c", "{config}"),
+             ("{compiled_python}", "-P", "-m", "flashpy", "--version"), template="flashpy-log.toml"),
         Kind("flashpy-inline", "flashpy, file work inline in the loop", FLASHPY_QUIET, FLASHPY_VERSION,
              environment={"FLASHPY_TEST_INLINE": "1"}),
         Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf"),

@@ -23,8 +23,8 @@ from benchmarks.kinds import Kind
 from benchmarks.result import Chart, Column, Result, Run
 from benchmarks.servers import LOAD_CORE, Choice, ServerFailedError, running
 
-ALL = ("flashpy,flashpy-log,nginx,nginx-copy,lighttpd,h2o,caddy,granian,granian-whitenoise,uvicorn-starlette,aiohttp,"
-       "http.server")  # fmt: skip
+ALL = ("flashpy,flashpy-log,flashpy-compiled,flashpy-compiled-log,nginx,nginx-copy,lighttpd,h2o,caddy,granian,"
+       "granian-whitenoise,uvicorn-starlette,aiohttp,http.server")  # fmt: skip
 ROUNDS, SECONDS = 5, 3
 QUICK = {
     "servers": "flashpy,nginx,nginx-copy",

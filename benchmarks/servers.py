@@ -34,17 +34,23 @@ class ServerFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line says about servers: with which interpreter and configuration flashpy runs, and with
-    which interpreter the peers that are Python packages."""
+    """What the command line says about servers: with which interpreter and configuration flashpy runs, with which one
+    that has it compiled, and with which the peers that are Python packages."""
 
     python: str = sys.executable
     config: Path | None = None
     peers_python: str = sys.executable
+    compiled_python: str = str(REPOSITORY / ".venv-compiled" / "bin" / "python")
 
     def words(self) -> dict[str, str]:
         """The words of commands that follow from the choice."""
         peers_bin = str(Path(self.peers_python).parent)
-        return {"python": self.python, "peers_python": self.peers_python, "peers_bin": peers_bin}
+        return {
+            "python": self.python,
+            "compiled_python": self.compiled_python,
+            "peers_python": self.peers_python,
+            "peers_bin": peers_bin,
+        }
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from click.core import ParameterSource
 from flashpy import __version__
 from flashpy.config import Config, load
 from flashpy.errors import ConfigError, StartError
+from flashpy.http import head
 from flashpy.server import Server, new_event_loop
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -42,6 +43,11 @@ def _header(context: click.Context, parameter: click.Parameter, values: tuple[st
             raise click.BadParameter(f"{value!r} is not of the form NAME:VALUE.")
         headers[name.strip()] = text.strip()
     return headers or None
+
+
+def _version() -> str:
+    """The version, and whether the compiled accelerator is in use."""
+    return __version__ if head.__file__.endswith(".py") else f"{__version__} (compiled)"
 
 
 @click.command(
@@ -97,7 +103,7 @@ def _header(context: click.Context, parameter: click.Parameter, values: tuple[st
     metavar="SECONDS",
     help="How long requests under way may take at shutdown.  [default: 30]",
 )
-@click.version_option(__version__, prog_name="flashpy", allow_from_autoenv=False)
+@click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
     host: str | None,

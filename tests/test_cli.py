@@ -312,7 +312,8 @@ def test_without_a_directory_the_current_one_is_served(root: Path, start: Callab
 
 
 def test_version_and_help() -> None:
-    assert run("--version") == (0, f"flashpy, version {__version__}\n", "")
+    how = " (compiled)" if os.environ.get("FLASHPY_TEST_COMPILED") else ""  # set by "make test-compiled"
+    assert run("--version") == (0, f"flashpy, version {__version__}{how}\n", "")
     ended = run("--help")
     assert (ended.code, ended.err) == (0, "")
     options = "host port bind config index header access-log no-access-log log-level timeout-graceful-shutdown version"

@@ -7,8 +7,8 @@ Flash asked mincore(2). Today's means, each with its gap:
 - ``cachestat(2)`` counts the pages of a whole window, but counts those that are still being read, answers 0 always on
   overlayfs, and EPERM for a file that the process neither owns nor may write.
 
-So the means are chosen per device, by trying them on a page that a helper has just read. With RWF_NOWAIT, windows are
-probed at their start, at each 64 KiB and at their end, after cachestat has seen the whole, where it can. Without it,
+So the means are chosen per device, by trying them on a page that a helper has just read. With RWF_NOWAIT windows are
+probed at their start, at each 64 KiB and at their end; after cachestat has seen the whole, at start and end. Without,
 a window counts as resident for a while after a helper has loaded it: cachestat alone would promise too much.
 """
 
@@ -129,12 +129,17 @@ class Residency:
         return True
 
     def _tested(self, file: Descriptor, offset: int, length: int, means: Means) -> bool:
-        if means is Means.PROBES_AND_CACHESTAT and not self._all_cached(file.fd, offset, length):
-            return False
         last = offset + length - 1
+        step = PROBE_STEP
+        if means is Means.PROBES_AND_CACHESTAT:
+            cached = self._all_cached(file.fd, offset, length)
+            if cached is False:
+                return False
+            if cached:
+                step = length  # what is being read while no helper reads is read ahead: it begins here, or ends here
         try:
             return readable_now(file.fd, last) and all(
-                readable_now(file.fd, position) for position in range(offset, last, PROBE_STEP)
+                readable_now(file.fd, position) for position in range(offset, last, step)
             )
         except OSError:
             return False  # a helper will find out what is wrong
@@ -178,12 +183,13 @@ class Residency:
             return None
         return self._buffer[:count] if count else None
 
-    def _all_cached(self, fd: int, offset: int, length: int) -> bool:
+    def _all_cached(self, fd: int, offset: int, length: int) -> bool | None:
+        """Whether all pages are there, though some may be being read; None if we may not know (EPERM: not our file)."""
         first, last = offset // PAGE, (offset + length - 1) // PAGE
         try:
             return cached_pages(fd, offset, length) > last - first
         except OSError:
-            return True  # EPERM: it is not our file; the probes have the word
+            return None
 
     def _choose(self, fd: int, offset: int) -> Means | None:
         try:

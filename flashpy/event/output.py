@@ -136,7 +136,8 @@ class Output:
     def _send_slice(self, piece: Slice) -> Progress:
         if not self._clear(piece):
             return Progress.ABSENT
-        if self._loads or self._residency.busy(piece.file, self._now.monotonic):
+        by_memory = self._loads > 0 or self._residency.busy(piece.file, self._now.monotonic)
+        if by_memory:
             sent = self._send_by_memory(piece)
             if sent < 0:
                 self._cleared = 0
@@ -151,9 +152,12 @@ class Output:
         self._loads = 0 if not self._cleared else self._loads
         if sent == piece.length:
             self.queue.pop(0)
+            return Progress.SENT
+        self.queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
+        if self._cleared and not by_memory:
+            # The socket is full (or the file has become shorter, as the next call will show): no call to be told so.
             self._cleared = 0
-        else:
-            self.queue[0] = Slice(piece.file, piece.offset + sent, piece.length - sent)
+            return Progress.BLOCKED
         return Progress.SENT
 
     def _send_by_memory(self, piece: Slice) -> int:
