@@ -81,6 +81,7 @@ def options() -> argparse.Namespace:
     """The command line, with the short form's choices filled in."""
     parser = harness.parser(__doc__ or "", ALL, ROUNDS, SECONDS)
     parser.add_argument("--cases", default=",".join(CASES), help=f"comma-separated, of: {', '.join(CASES)}")
+    parser.add_argument("--name", default="peers", help="of the result; a part of the servers may have one of its own")
     parser.add_argument("--quick", action="store_true", help="a check in two minutes: few servers, one short round")
     if parser.parse_args().quick:
         parser.set_defaults(**QUICK)
@@ -107,7 +108,7 @@ def blank(chosen: argparse.Namespace, wanted: Sequence[Case], kinds: Sequence[Ki
     present = [kind for kind in kinds if machine["versions"][kind.name] != harness.ABSENT]
     machine["versions"] = {kind.name: machine["versions"][kind.name] for kind in present}
     return Result(
-        name="peers-quick" if chosen.quick else "peers",  # a check by hand is not to replace what is committed
+        name="peers-quick" if chosen.quick else chosen.name,  # a check by hand is not to replace what is committed
         title="flashpy and its peers: requests per CPU second, nginx at its better setting is 1",
         columns=COLUMNS,
         chart=Chart(("ratio",), cases=CHARTED, columns=2),
