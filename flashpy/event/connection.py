@@ -18,7 +18,7 @@ from flashpy.http.http1 import Http1
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Wire
-from flashpy.job.kinds import Job, Load, Outcome, Result
+from flashpy.job.kinds import Load, Outcome, Result
 from flashpy.metrics import STALL_BOUNDS
 
 _log = logging.getLogger("flashpy.connection")
@@ -207,33 +207,38 @@ class Connection:
             self._pause_reading()
 
     def _answer_alone(self, request: Request) -> None:
-        """The short way, for a request that has come whole and alone, while nothing else is to be answered: a small
-        answer that is at hand leaves at once. Any other goes on by the wire."""
+        """The short way, for a request that has come whole and alone, while nothing else is to be answered: an answer
+        that is at hand leaves at once. One that takes a job goes by the wire."""
         service = self._service
         service.metrics.requests += 1
         self._touched = now = service.now.monotonic
         outcome = service.site.answer(request)
-        if isinstance(outcome, Response) and (whole := service.http1.at_once(request, outcome)) is not None:
-            if not request.keep_alive:
-                self._wire.end()
-            if not self._output.send_whole(whole):
-                if self._began is not None:
-                    self._began.append(now)
-                    self._answered.append((request, outcome))
-                self._stopped(Progress.BLOCKED, True)
-                return
+        if not isinstance(outcome, Response):
             if self._began is not None:
-                self._record(request, outcome, outcome.length, now)
-            if not request.keep_alive:
-                self.close()
-            elif self.state is not _IDLE:
-                self._enter(_IDLE)
+                self._began.append(now)
+            self._wire.admit(request)
+            service.runner.run(outcome, partial(self._resume, request))
+            self._flush()
+            return
+        last = outcome.close or not request.keep_alive
+        if last:
+            self._wire.end()
+        if (whole := service.http1.at_once(request, outcome)) is not None:
+            progress = Progress.SENT if self._output.send_whole(whole) else Progress.BLOCKED
+        else:
+            progress = self._output.send(service.http1.pieces(request, outcome))
+        if progress is not Progress.SENT:
+            if self._began is not None:
+                self._began.append(now)
+                self._answered.append((request, outcome))
+            self._stopped(progress, True)
             return
         if self._began is not None:
-            self._began.append(now)
-        self._wire.admit(request)
-        self._take_outcome(request, outcome)
-        self._flush()
+            self._record(request, outcome, outcome.length, now)
+        if last:
+            self.close()
+        elif self.state is not _IDLE:
+            self._enter(_IDLE)
 
     def _end_of_input(self) -> None:
         """The client has closed its side. It may still be waiting for answers."""
@@ -250,13 +255,12 @@ class Connection:
     # Answering
 
     def _answer(self, request: Request, result: Result | None = None) -> None:
-        self._take_outcome(request, self._service.site.answer(request, result))
-
-    def _take_outcome(self, request: Request, outcome: Response | Job) -> None:
+        service = self._service
+        outcome = service.site.answer(request, result)
         if isinstance(outcome, Response):
             self._wire.respond(request, outcome)
         else:
-            self._service.runner.run(outcome, partial(self._resume, request))
+            service.runner.run(outcome, partial(self._resume, request))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The barrier around a step that no other callback is around."""

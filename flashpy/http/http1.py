@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
+from flashpy.buffers import Aggregate
 from flashpy.config import LimitsSection
 from flashpy.http.framer import Fault, Framer
 from flashpy.http.head import LINE_SLACK, REQUEST_LINE, HeadReader
@@ -24,9 +25,6 @@ _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _END = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-PREPARED_LIMIT = 16 * 1024
-"""Answers up to this many bytes are kept whole while their Date is good; the file cache counts such bodies twice."""
 
 
 class _Reading(Enum):
@@ -46,24 +44,27 @@ class Http1Shared:
         self.tails = tails
 
     def at_once(self, request: Request, response: Response) -> bytes | None:
-        """A small answer, rendered whole, for a connection that has nothing else to send; None if it must take the
-        long way. The rendering is kept for as long as the Date in it is good."""
-        tails = self.tails
-        if not request.keep_alive:
-            tail = tails.close
-        elif request.minor:
-            tail = tails.keep_alive
-        else:
-            tail = tails.keep_alive_10
+        """A small answer, rendered whole, for a connection that has nothing else to send; None if it is not small. The
+        rendering is kept for as long as the Date in it is good."""
+        tail = self._tail(request, response)
         prepared = response.prepared
         if prepared is not None and prepared[0] is tail:
             return prepared[1]
         if response.flat is None:
             return None
         whole = b"".join((response.head.http1, tail, response.flat))
-        if len(whole) <= PREPARED_LIMIT:
-            response.prepared = (tail, whole)
+        response.prepared = (tail, whole)
         return whole
+
+    def pieces(self, request: Request, response: Response) -> Aggregate:
+        """Any other answer for such a connection."""
+        return (response.head.http1 + self._tail(request, response), *response.body)
+
+    def _tail(self, request: Request, response: Response) -> bytes:
+        tails = self.tails
+        if response.close or not request.keep_alive:
+            return tails.close
+        return tails.keep_alive if request.minor else tails.keep_alive_10
 
 
 class Http1:
@@ -323,7 +324,7 @@ class Http1:
         self._reading = _Reading.NOTHING
 
     def admit(self, request: Request) -> None:
-        """Take a request that has been recalled from its bytes, when nothing else is to be answered."""
+        """Take a request that was not received here, when nothing else is to be answered."""
         self._order.append(request)
         if not request.keep_alive:
             self._reading = _Reading.NOTHING

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flashpy.config import LimitsSection
 from flashpy.http.framer import Fault
 from flashpy.http.head import HeadReader
-from flashpy.http.http1 import PREPARED_LIMIT, Http1, Http1Shared
+from flashpy.http.http1 import Http1, Http1Shared
 from flashpy.http.request import Request
 from flashpy.http.response import JOIN_LIMIT, Head, Response, fixed
 from flashpy.http.wire import Tails
@@ -211,11 +211,33 @@ def test_a_prepared_answer_lasts_as_long_as_its_date() -> None:
     assert second is not None and b"Date: later\r\n" in second
 
 
-def test_only_small_answers_in_memory_are_prepared() -> None:
-    """Others take the long way; what is not small is rendered, but not kept twice."""
+def test_only_small_answers_are_prepared() -> None:
+    """What is not small leaves in pieces, uncopied; so does what ends the connection by itself."""
     common = shared()
     closing, large = Response(Head(200, ()), (b"x",), close=True), Response(Head(200, ()), (b"x" * JOIN_LIMIT,))
     assert common.at_once(request(), closing) is common.at_once(request(), large) is None
-    medium = Response(Head(200, ()), (b"x" * PREPARED_LIMIT,))
-    assert common.at_once(request(), medium) is not None
-    assert medium.prepared is None
+    head, body = common.pieces(request(), large)
+    assert isinstance(head, bytes) and head.startswith(b"HTTP/1.1 200 OK\r\n") and head.endswith(b"\r\n\r\n")
+    assert body is large.body[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "close", "said"),
+    [
+        (HEADS[0], False, None),
+        (HEADS[6], False, b"close"),
+        (HEADS[0], True, b"close"),
+        (HEADS[7], False, b"keep-alive"),
+        (HEADS[8], False, b"close"),
+    ],
+)
+def test_an_answer_says_whether_the_connection_goes_on(head: bytes, close: bool, said: bytes | None) -> None:
+    """RFC 9112, 9.3 and 9.6: on the short way as on the long one."""
+    common = shared()
+    asked, response = HeadReader(LimitsSection()).read(head), fixed(404, close=close)
+    whole = common.at_once(asked, response)
+    if whole is None:
+        (whole,) = common.pieces(asked, response)
+    assert isinstance(whole, bytes)
+    assert (b"Connection: " in whole) is (said is not None)
+    assert said is None or b"Connection: " + said + b"\r\n" in whole
