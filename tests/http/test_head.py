@@ -235,9 +235,7 @@ def test_an_answer_says_whether_the_connection_goes_on(head: bytes, close: bool,
     """RFC 9112, 9.3 and 9.6: on the short way as on the long one."""
     common = shared()
     asked, response = HeadReader(LimitsSection()).read(head), fixed(404, close=close)
-    whole = common.at_once(asked, response)
-    if whole is None:
-        (whole,) = common.pieces(asked, response)
+    (whole,) = (common.at_once(asked, response),) if not close else common.pieces(asked, response)
     assert isinstance(whole, bytes)
     assert (b"Connection: " in whole) is (said is not None)
     assert said is None or b"Connection: " + said + b"\r\n" in whole
