@@ -5,14 +5,13 @@ The rules of this module:
 1. The request line is judged here, because httptools is laxer there than RFC 9112. The field lines are judged by
    httptools. A field line is good or bad by itself (folded lines are bad), so one that has been judged is not judged
    again, in whichever block it stands.
-2. What clients repeat is remembered at each level: whole heads (a client asks for one thing again and again), request
-   lines, blocks of fields (a browser sends the same for each asset of a page), blocks but for their last line (where
-   conditions stand, and what proxies add), field lines. Never with credentials in it.
+2. What clients repeat is remembered at each level: whole heads, if short (a program asks for one thing again and
+   again), request lines, blocks of fields (a browser sends the same for each asset of a page), blocks but for their
+   last line (where conditions stand, and what proxies add), field lines. Never with credentials in it.
 3. Framing is not judged here: where a body follows, the wire lets httptools judge the whole block (http.framer).
 """
 
 import re
-from collections.abc import Callable
 
 from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
@@ -23,6 +22,9 @@ from flashpy.http.request import Block, Fields, Request, RequestLine
 from flashpy.http.target import Target, parse_target, valid_authority
 
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
+SHORT = 256
+"""Heads up to this many bytes, as programs send them, are remembered whole. A browser's is longer, and repeats only
+where one file is asked for again by the same one: its parts are known at nearly the same cost, and much more often."""
 LINE_SLACK = 64
 """Bytes of a request line beside its target, at most: room for the longest method that is known, and the version."""
 _END = b"\r\n\r\n"
@@ -43,7 +45,7 @@ is a Host and nothing special."""
 class HeadReader:
     """Reads the heads of all connections of a server, and remembers what it has read."""
 
-    __slots__ = ("_blocks", "_fields", "_heads", "_judge", "_limits", "_lines", "_stems", "recall")
+    __slots__ = ("_blocks", "_fields", "_heads", "_judge", "_limits", "_lines", "_stems")
 
     def __init__(self, limits: LimitsSection) -> None:
         self._limits = limits
@@ -53,8 +55,6 @@ class HeadReader:
         self._lines: Memo[RequestLine] = Memo(limits.memo // 8, self._read_line)
         self._fields: Memo[FieldLine] = Memo(limits.memo // 8, self._read_field)
         self._judge = Judge().judge
-        self.recall: Callable[[bytes], Request | None] = self._heads.recall
-        """The request that is all of these bytes, without a body. None for anything else, faults among it."""
 
     def snapshot(self) -> dict[str, int]:
         """How much is remembered."""
@@ -72,8 +72,12 @@ class HeadReader:
         Raises:
             Fault: it is malformed, or over a limit.
         """
-        known = self._heads.get(head)
+        known = self._heads.get(head) if len(head) <= SHORT else None
         return known if known is not None else self._read(head)
+
+    def recall(self, data: bytes) -> Request | None:
+        """The request that is all of these bytes, without a body. None for anything else, faults among it."""
+        return self._heads.recall(data) if len(data) <= SHORT else self._alone(data)
 
     def _alone(self, data: bytes) -> Request | None:
         if data.find(_END) + len(_END) != len(data):
@@ -92,7 +96,7 @@ class HeadReader:
         if line.minor:
             known = block in self._blocks
             request = Request(line, self._blocks.recall(block))
-            if known:
+            if known and len(head) <= SHORT:
                 self._heads.learn(head, request, 2 * len(head) + 500)
             return request
         return Request(line, self._read_block(block, 0))
