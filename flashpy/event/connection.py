@@ -223,10 +223,10 @@ class Connection:
         last = outcome.close or not request.keep_alive
         if last:
             self._wire.end()
-        if (whole := service.http1.at_once(request, outcome)) is not None:
+        if (whole := service.http1.at_once(request, outcome, last)) is not None:
             progress = Progress.SENT if self._output.send_whole(whole) else Progress.BLOCKED
         else:
-            progress = self._output.send(service.http1.pieces(request, outcome))
+            progress = self._output.send(service.http1.pieces(request, outcome, last))
         if progress is not Progress.SENT:
             if self._began is not None:
                 self._began.append(now)

@@ -43,10 +43,10 @@ class Http1Shared:
         self.heads = HeadReader(limits)
         self.tails = tails
 
-    def at_once(self, request: Request, response: Response) -> bytes | None:
+    def at_once(self, request: Request, response: Response, last: bool) -> bytes | None:
         """A small answer, rendered whole, for a connection that has nothing else to send; None if it is not small. The
-        rendering is kept for as long as the Date in it is good."""
-        tail = self._tail(request, response)
+        rendering is kept for as long as the Date in it is good. ``last``: the connection ends after it."""
+        tail = self.tail(request, last)
         prepared = response.prepared
         if prepared is not None and prepared[0] is tail:
             return prepared[1]
@@ -56,15 +56,15 @@ class Http1Shared:
         response.prepared = (tail, whole)
         return whole
 
-    def pieces(self, request: Request, response: Response) -> Aggregate:
+    def pieces(self, request: Request, response: Response, last: bool) -> Aggregate:
         """Any other answer for such a connection."""
-        return (response.head.http1 + self._tail(request, response), *response.body)
+        return (response.head.http1 + self.tail(request, last), *response.body)
 
-    def _tail(self, request: Request, response: Response) -> bytes:
-        tails = self.tails
-        if response.close or not request.keep_alive:
-            return tails.close
-        return tails.keep_alive if request.minor else tails.keep_alive_10
+    def tail(self, request: Request, last: bool) -> bytes:
+        """The end of the head of an answer (RFC 9112, 9.6 and 9.3)."""
+        if last:
+            return self.tails.close
+        return self.tails.keep_alive if request.minor else self.tails.keep_alive_10
 
 
 class Http1:
@@ -288,11 +288,10 @@ class Http1:
 
     def _tail(self, request: Request) -> bytes:
         """The end of the head of an answer that has just been taken from the queue."""
-        if not self._out and (self._final or (self._shut and not self._order)):
-            self.closing = True
-            self._reading = _Reading.NOTHING
-            return self._shared.tails.close
-        return self._shared.tails.keep_alive if request.minor else self._shared.tails.keep_alive_10
+        last = not self._out and (self._final or (self._shut and not self._order))
+        if last:
+            self.end()
+        return self._shared.tail(request, last)
 
     def pull(self) -> Sendable | None:
         """The answers that may leave: joined if small, one at a time if a file's slices are in it."""
@@ -319,7 +318,7 @@ class Http1:
         return (b"".join(pieces),), answered
 
     def end(self) -> None:
-        """The last answer is on its way: read nothing more."""
+        """The last answer is on its way: read nothing more, and close when it has been sent."""
         self.closing = True
         self._reading = _Reading.NOTHING
 

@@ -203,11 +203,11 @@ def test_a_prepared_answer_lasts_as_long_as_its_date() -> None:
     """RFC 9110, 6.6.1: the Date is that of the answer."""
     common = shared()
     response = fixed(404)
-    first = common.at_once(request(), response)
+    first = common.at_once(request(), response, False)
     assert first is not None and b"Date: " + DATE in first
-    assert common.at_once(request(), response) is first
+    assert common.at_once(request(), response, False) is first
     common.tails.set(b"later")
-    second = common.at_once(request(), response)
+    second = common.at_once(request(), response, False)
     assert second is not None and b"Date: later\r\n" in second
 
 
@@ -215,27 +215,19 @@ def test_only_small_answers_are_prepared() -> None:
     """What is not small leaves in pieces, uncopied; so does what ends the connection by itself."""
     common = shared()
     closing, large = Response(Head(200, ()), (b"x",), close=True), Response(Head(200, ()), (b"x" * JOIN_LIMIT,))
-    assert common.at_once(request(), closing) is common.at_once(request(), large) is None
-    head, body = common.pieces(request(), large)
+    assert common.at_once(request(), closing, True) is common.at_once(request(), large, False) is None
+    head, body = common.pieces(request(), large, False)
     assert isinstance(head, bytes) and head.startswith(b"HTTP/1.1 200 OK\r\n") and head.endswith(b"\r\n\r\n")
     assert body is large.body[0]
 
 
 @pytest.mark.parametrize(
-    ("head", "close", "said"),
-    [
-        (HEADS[0], False, None),
-        (HEADS[6], False, b"close"),
-        (HEADS[0], True, b"close"),
-        (HEADS[7], False, b"keep-alive"),
-        (HEADS[8], False, b"close"),
-    ],
+    ("head", "last", "said"), [(HEADS[0], False, None), (HEADS[0], True, b"close"), (HEADS[7], False, b"keep-alive")]
 )
-def test_an_answer_says_whether_the_connection_goes_on(head: bytes, close: bool, said: bytes | None) -> None:
+def test_an_answer_says_whether_the_connection_goes_on(head: bytes, last: bool, said: bytes | None) -> None:
     """RFC 9112, 9.3 and 9.6: on the short way as on the long one."""
     common = shared()
-    asked, response = HeadReader(LimitsSection()).read(head), fixed(404, close=close)
-    (whole,) = (common.at_once(asked, response),) if not close else common.pieces(asked, response)
-    assert isinstance(whole, bytes)
+    whole = common.at_once(HeadReader(LimitsSection()).read(head), fixed(404), last)
+    assert whole is not None
     assert (b"Connection: " in whole) is (said is not None)
     assert said is None or b"Connection: " + said + b"\r\n" in whole
