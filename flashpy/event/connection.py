@@ -52,7 +52,7 @@ class Connection:
         "_sock",
         "_touched",
         "_wanted",
-        "_wire",
+        "_wire_made",
         "_writing",
         "client",
         "state",
@@ -65,7 +65,7 @@ class Connection:
         self._fd = sock.fileno()
         self._recv = sock.recv
         self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall
-        self._wire: Wire = Http1(service.http1)
+        self._wire_made: Wire | None = None
         self._output = Output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
         self._began: list[float] | None = [] if service.log else None  # when the requests arrived
@@ -84,11 +84,18 @@ class Connection:
         self._readable()
         if self.state is State.NEW:  # nothing yet
             self._enter(State.HEAD)
-        if self.state is not State.CLOSED and not self._ended and not self._wire.held:
+        if self.state is not State.CLOSED and not self._ended and not (self._wire_made and self._wire_made.held):
             self._go_on_reading()
 
     def __repr__(self) -> str:
-        return f"<Connection {self.client} {self.state.name} {self._wire!r}>"
+        return f"<Connection {self.client} {self.state.name} {self._wire_made!r}>"
+
+    @property
+    def _wire(self) -> Wire:
+        """Made when there is something that takes more than the short way: many a connection never needs it."""
+        if self._wire_made is None:
+            self._wire_made = Http1(self._service.http1)
+        return self._wire_made
 
     # Callbacks of the loop, of jobs and of the sweep
 
@@ -221,13 +228,13 @@ class Connection:
             self._flush()
             return
         last = outcome.close or not request.keep_alive
-        if last:
-            self._wire.end()
         if (whole := service.http1.at_once(request, outcome, last)) is not None:
             progress = Progress.SENT if self._output.send_whole(whole) else Progress.BLOCKED
         else:
             progress = self._output.send(service.http1.pieces(request, outcome, last))
         if progress is not Progress.SENT:
+            if last:
+                self._wire.end()
             if self._began is not None:
                 self._began.append(now)
                 self._answered.append((request, outcome))

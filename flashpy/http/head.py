@@ -93,13 +93,15 @@ class HeadReader:
         line = self._lines.recall(first)
         if len(head) > self._limits.head:
             raise Fault(431)
-        if line.minor:
-            known = block in self._blocks
-            request = Request(line, self._blocks.recall(block))
-            if known and len(head) <= SHORT:
-                self._heads.learn(head, request, 2 * len(head) + 500)
-            return request
-        return Request(line, self._read_block(block, 0))
+        if not line.minor:
+            return Request(line, self._read_block(block, 0))
+        if len(head) > SHORT:
+            return Request(line, self._blocks.recall(block))
+        known = block in self._blocks
+        request = Request(line, self._blocks.recall(block))
+        if known:
+            self._heads.learn(head, request, 2 * len(head) + 500)
+        return request
 
     def _read_line(self, first: bytes) -> RequestLine:
         limits = self._limits
