@@ -36,8 +36,12 @@ LARGE = ("/100MiB.bin", 100 * MIB)
 TRACED = "/images/NASA-logosmall.gif"
 """A file of the trace, for which a server is asked when it starts."""
 
+SIZES: Files = [(f"/{kib}KiB.bin", kib * KIB) for kib in (0, 1, 2, 5, 10, 20, 50, 100, 150, 200)]
+"""What one cached file is measured with, from nothing to 200 KiB (Flash, section 6.1)."""
+
 SITES: dict[str, Callable[[], Files]] = {
     "hot": lambda: HOT,
+    "sizes": lambda: SIZES,
     "large": lambda: [LARGE],
     "zipf": lambda: ZIPF.files,
     "trace": lambda: list(trace.kept()[1].items()),

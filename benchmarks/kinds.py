@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def packages(python: str, *names: str) -> tuple[str, ...]:
 
 FLASHPY = ("{python}", "-m", "flashpy", "{root}", "--host", "127.0.0.1", "--port", "{port}", "--log-level", "warning")
 FLASHPY_QUIET = (*FLASHPY, "--no-access-log")
+CONCURRENCY = ("--concurrency", "{concurrency}")
+"""MP and MT serve no more connections than they have processes or threads: more than any load generator opens here."""
 COMPILED = ("{compiled_python}", "-P", *FLASHPY[1:])
 """Not what lies in the working directory, but what is installed beside that interpreter."""
 FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
@@ -43,6 +46,23 @@ GRANIAN = ("{peers_python}", "-m", "granian", "--host", "127.0.0.1", "--port", "
            "--workers", "1", "--backlog", "8192", "--backpressure", "16384", "--http1-pipeline-flush",
            "--log-level", "warning")  # fmt: skip
 """One worker; as many connections as the idle case opens; pipelined answers in one write."""
+
+
+def caches(names: tuple[str, ...]) -> Kind:
+    """flashpy with these of its three caches, and without the others."""
+    entries = {"pathname": "20000", "header": "20000", "file": "10000"}
+    values = {name: entries[name] if name in names else "0" for name in entries}
+    title = f"caches: {' + '.join(names) or 'none'}"
+    command = (*FLASHPY, "-c", "{config}")
+    values["descriptors"] = "1000" if "file" in names else "0"
+    return Kind(f"caches-{'-'.join(names) or 'none'}", title, command, FLASHPY_VERSION, "flashpy-caches.toml", values)
+
+
+COMBINATIONS = [
+    caches(names) for count in (3, 2, 1, 0) for names in combinations(("pathname", "header", "file"), count)
+]
+CACHES = tuple(kind.name for kind in COMBINATIONS)
+"""Names of the kinds that have all, some or none of the caches; all comes first."""
 
 KINDS = {
     kind.name: kind
@@ -54,8 +74,12 @@ KINDS = {
              ("{compiled_python}", "-P", "-m", "flashpy", "--version")),
         Kind("flashpy-compiled-log", "flashpy, compiled, access log on", (*COMPILED, "-c", "{config}"),
              ("{compiled_python}", "-P", "-m", "flashpy", "--version"), template="flashpy-log.toml"),
-        Kind("flashpy-inline", "flashpy, file work inline in the loop", FLASHPY_QUIET, FLASHPY_VERSION,
-             environment={"FLASHPY_TEST_INLINE": "1"}),
+        Kind("flashpy-sped", "flashpy, SPED", (*FLASHPY_QUIET, "--architecture", "sped"), FLASHPY_VERSION),
+        Kind("flashpy-mp", "flashpy, MP", (*FLASHPY_QUIET, "--architecture", "mp", *CONCURRENCY), FLASHPY_VERSION,
+             values={"concurrency": "128"}),
+        Kind("flashpy-mt", "flashpy, MT", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY), FLASHPY_VERSION,
+             values={"concurrency": "128"}),
+        *COMBINATIONS,
         Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf"),
         Kind("nginx-copy", "nginx, sendfile off", NGINX, NGINX_VERSION, template="nginx-copy.conf"),
         Kind("nginx-aio", "nginx, aio threads (32)", NGINX, NGINX_VERSION, template="nginx-aio.conf",

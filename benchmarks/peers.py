@@ -12,7 +12,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from benchmarks.servers import LOAD_CORE, Choice, ServerFailedError, running
 
 ALL = ("flashpy,flashpy-log,flashpy-compiled,flashpy-compiled-log,nginx,nginx-copy,lighttpd,h2o,caddy,granian,"
        "granian-whitenoise,uvicorn-starlette,aiohttp,http.server")  # fmt: skip
-ROUNDS, SECONDS = 5, 3
 QUICK = {
     "servers": "flashpy,nginx,nginx-copy",
     "cases": "1KiB,100KiB,browsers,unique,new,pipelined,304,large,trace,latency,idle",
@@ -55,6 +54,32 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A table of cases, and who is compared in them."""
+
+    name: str
+    title: str
+    description: str
+    servers: str
+    cases: Mapping[str, Case]
+    chart: Chart
+    quick: Mapping[str, object]
+    rounds: int = 5
+    seconds: float = 3.0
+
+
+PEERS = Comparison(
+    "peers",
+    "flashpy and its peers: requests per CPU second, nginx at its better setting is 1",
+    __doc__ or "",
+    ALL,
+    CASES,
+    Chart(("ratio",), cases=CHARTED, columns=2),
+    QUICK,
+)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What all turns share."""
 
@@ -77,22 +102,24 @@ def turn(number: int, case: Case, kind: Kind, plan: Plan) -> Run:
     return run
 
 
-def options() -> argparse.Namespace:
+def options(what: Comparison) -> argparse.Namespace:
     """The command line, with the short form's choices filled in."""
-    parser = harness.parser(__doc__ or "", ALL, ROUNDS, SECONDS)
-    parser.add_argument("--cases", default=",".join(CASES), help=f"comma-separated, of: {', '.join(CASES)}")
-    parser.add_argument("--name", default="peers", help="of the result; a part of the servers may have one of its own")
+    parser = harness.parser(what.description, what.servers, what.rounds, what.seconds)
+    parser.add_argument("--cases", default=",".join(what.cases), help=f"comma-separated, of: {', '.join(what.cases)}")
+    parser.add_argument(
+        "--name", default=what.name, help="of the result; a part of the servers may have one of its own"
+    )
     parser.add_argument("--quick", action="store_true", help="a check in two minutes: few servers, one short round")
     if parser.parse_args().quick:
-        parser.set_defaults(**QUICK)
+        parser.set_defaults(**what.quick)
     return parser.parse_args()
 
 
-def chosen_cases(names: str) -> list[Case]:
+def chosen_cases(names: str, known: Mapping[str, Case]) -> list[Case]:
     """The cases that the command line names."""
-    if unknown := [name for name in names.split(",") if name not in CASES]:
-        raise UnavailableError(f"There is no case called {unknown[0]}; known are {', '.join(CASES)}.")
-    return [CASES[name] for name in names.split(",")]
+    if unknown := [name for name in names.split(",") if name not in known]:
+        raise UnavailableError(f"There is no case called {unknown[0]}; known are {', '.join(known)}.")
+    return [known[name] for name in names.split(",")]
 
 
 def prepare_process() -> None:
@@ -102,16 +129,20 @@ def prepare_process() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def blank(chosen: argparse.Namespace, wanted: Sequence[Case], kinds: Sequence[Kind], choice: Choice) -> Result:
+def blank(
+    what: Comparison, chosen: argparse.Namespace, wanted: Sequence[Case], kinds: Sequence[Kind], choice: Choice
+) -> Result:
     """The result before the first run: what is to be measured, on which machine, and who is absent."""
     machine = harness.machine(kinds, choice)
     present = [kind for kind in kinds if machine["versions"][kind.name] != harness.ABSENT]
     machine["versions"] = {kind.name: machine["versions"][kind.name] for kind in present}
     return Result(
-        name="peers-quick" if chosen.quick else chosen.name,  # a check by hand is not to replace what is committed
-        title="flashpy and its peers: requests per CPU second, nginx at its better setting is 1",
+        name=f"{what.name}-quick"
+        if chosen.quick
+        else chosen.name,  # a check by hand does not replace what is committed
+        title=what.title,
         columns=COLUMNS,
-        chart=Chart(("ratio",), cases=CHARTED, columns=2),
+        chart=what.chart,
         cases={case.name: case.title for case in wanted},
         servers={kind.name: kind.title for kind in present},
         settings={
@@ -127,14 +158,14 @@ def blank(chosen: argparse.Namespace, wanted: Sequence[Case], kinds: Sequence[Ki
     )
 
 
-def main() -> int:
-    """Run the benchmark from the command line."""
-    chosen = options()
+def compare(what: Comparison) -> int:
+    """Run a comparison from the command line."""
+    chosen = options(what)
     harness.need("wrk", "h2load")
     kinds, choice = harness.chosen(chosen)
-    wanted = chosen_cases(chosen.cases)
+    wanted = chosen_cases(chosen.cases, what.cases)
     prepare_process()
-    found = blank(chosen, wanted, kinds, choice)
+    found = blank(what, chosen, wanted, kinds, choice)
     for title in found.absent:
         print(f"absent: {title}", flush=True)
     present = [kind for kind in kinds if kind.name in found.servers]
@@ -142,12 +173,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-site-") as site, tempfile.TemporaryDirectory() as scratch:
         plan = Plan(choice, chosen.seconds, cases.make_sites(Path(site), wanted), Path(scratch))
         for number, case, kind in harness.turns(chosen.rounds, list(found.cases), present):
-            run = turn(number, CASES[case], kind, plan)
+            run = turn(number, what.cases[case], kind, plan)
             found.runs.append(run)
             result.report(run, COLUMNS)
     result.ratios(found)
     print(f"\ntook {time.monotonic() - begin:.0f} s")
     return result.finish(found, chosen.results)
+
+
+def main() -> int:
+    """flashpy and its peers."""
+    return compare(PEERS)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,9 @@ def prepared(options: argparse.Namespace, choice: Choice) -> Iterator[Plan]:
 
 def main() -> int:
     """Run the benchmark from the command line."""
-    parser = harness.parser(__doc__ or "", "flashpy,flashpy-inline,nginx-aio,nginx", rounds=3, seconds=20)
+    parser = harness.parser(
+        __doc__ or "", "flashpy,flashpy-sped,flashpy-mp,flashpy-mt,nginx-aio,nginx", rounds=3, seconds=20
+    )
     parser.add_argument("--cold-names", action="store_true", help="40,000 files of 1 KiB: names are cold too")
     parser.add_argument("--clients", type=int, default=32, help="clients that keep the disk busy")
     parser.add_argument("--scratch", type=Path, help="where to keep the image from one run to the next")

@@ -5,6 +5,7 @@ same piece may stand in many answers at once.
 """
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -42,6 +43,6 @@ Piece = bytes | Slice
 Aggregate = tuple[Piece, ...]
 
 
-def length_of(aggregate: Aggregate) -> int:
+def length_of(aggregate: Sequence[Piece]) -> int:
     """The number of bytes in all pieces."""
     return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in aggregate)

@@ -103,6 +103,17 @@ def _version() -> str:
     metavar="SECONDS",
     help="How long requests under way may take at shutdown.  [default: 30]",
 )
+@click.option(
+    "--architecture",
+    type=click.Choice(["amped", "sped", "mp", "mt"]),
+    help="Who waits for the disk: amped is for use; sped, mp and mt are for comparison.  [default: amped]",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="How many connections mp and mt serve at a time.  [default: 32]",
+)
 @click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
@@ -115,10 +126,17 @@ def serve(
     access_log: bool | None,
     log_level: str | None,
     timeout_graceful_shutdown: float | None,
+    architecture: str | None,
+    concurrency: int | None,
 ) -> None:
     """Serve the files of a directory (by default the current one) over HTTP."""
     given: dict[str, dict[str, Any]] = {
-        "server": {"bind": _addresses(host, port, bind, file), "timeout_graceful_shutdown": timeout_graceful_shutdown},
+        "server": {
+            "bind": _addresses(host, port, bind, file),
+            "timeout_graceful_shutdown": timeout_graceful_shutdown,
+            "architecture": architecture,
+            "concurrency": concurrency,
+        },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "level": log_level},
     }
@@ -249,7 +267,7 @@ async def _run(config: Config) -> int:
 
 def _raise_descriptor_limit(config: Config) -> None:
     """Raise the soft limit on open files to what is needed, and let the table grow now (it waits for RCU later)."""
-    needed = config.limits.connections + config.cache.descriptors + config.helpers.max + RESERVED_DESCRIPTORS
+    needed = config.limits.connections + config.cache.descriptors + config.helpers.total + RESERVED_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < limit:
@@ -264,22 +282,29 @@ def _raise_descriptor_limit(config: Config) -> None:
     os.close(os.dup2(0, limit - 1, inheritable=False))
 
 
+def _workers(config: Config) -> str:
+    """Who waits for the disk."""
+    helpers, architecture = config.helpers, config.server.architecture
+    if architecture == "amped":
+        return f"{helpers.min} to {helpers.max} helpers"
+    who = {"mp": f"{config.server.concurrency} processes", "mt": f"{config.server.concurrency} threads"}
+    return f"{who.get(architecture, 'no helpers')} ({architecture}, for comparison)"
+
+
 def _banner(server: Server) -> None:
     """What is served, where, by how many: a picture on a terminal, a line otherwise."""
     root = os.path.abspath(server.config.site.root)
-    helpers = server.config.helpers
+    workers = _workers(server.config)
     where = "  ".join(server.urls)
     if sys.stderr.isatty():
         bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
         click.echo(
             f"\n  {bold}flashpy {__version__}{end}  serves {bold}{root}{end}\n"
             f"\n  at          {bold}{where}{end}"
-            f"\n  helpers     {helpers.min} to {helpers.max} processes"
+            f"\n  works with  {workers}"
             f"\n  access log  {'on' if server.config.log.access else 'off (--access-log)'}"
             f"\n\n  {dim}Ctrl-C ends it.{end}\n",
             err=True,
         )
     else:
-        logging.getLogger("flashpy").info(
-            "Serving %s at %s with %d to %d helpers.", root, where, helpers.min, helpers.max
-        )
+        logging.getLogger("flashpy").info("Serving %s at %s with %s.", root, where, workers)

@@ -22,11 +22,13 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to listen and how to stop."""
+    """Where to listen, how to work and how to stop."""
 
     bind: tuple[str, ...] = ("127.0.0.1:8000",)
     backlog: Positive = 2048
     timeout_graceful_shutdown: Annotated[float, Meta(ge=0)] = 30.0
+    architecture: Literal["amped", "sped", "mp", "mt"] = "amped"
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 32
 
 
 class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +47,9 @@ class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
 
     min: Annotated[int, Meta(ge=1, le=256)] = 2
     max: Annotated[int, Meta(ge=1, le=256)] = 8
+    total: Annotated[int, Meta(ge=1, le=1_000)] = 32
     idle: Seconds = 30.0
+    timeout: Seconds = 30.0
 
 
 class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,6 +202,8 @@ def _check(config: Config, where: str) -> None:
     """What a type cannot say."""
     if config.helpers.min > config.helpers.max:
         raise ConfigError(f"{where}: helpers.min ({config.helpers.min}) is above helpers.max; lower it.")
+    if config.helpers.max > config.helpers.total:
+        raise ConfigError(f"{where}: helpers.max ({config.helpers.max}) is above helpers.total; raise that.")
     if not config.server.bind:
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
     for name in config.site.index:

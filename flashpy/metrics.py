@@ -49,6 +49,8 @@ class Metrics:
         "faults",
         "helper_deaths",
         "jobs",
+        "jobs_cancelled",
+        "jobs_late",
         "loads",
         "mispredictions",
         "requests",
@@ -66,6 +68,8 @@ class Metrics:
         self.faults = 0  # exceptions that reached a connection's barrier: bugs
         self.helper_deaths = 0
         self.jobs = 0  # handed to helpers; equal ones in flight count once
+        self.jobs_cancelled = 0  # dropped unbegun, because whoever wanted them had gone
+        self.jobs_late = 0  # waited for longer than helpers.timeout
         self.loads = 0  # windows that were not resident
         self.residency_hits = 0
         self.mispredictions = 0  # said resident, yet the send took over a millisecond

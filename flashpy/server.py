@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,29 +17,14 @@ from typing import Any, Self
 
 import msgspec
 
-from flashpy.cache.residency import Residency
+from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
-from flashpy.event.accesslog import AccessLog
-from flashpy.event.connection import Connection
-from flashpy.event.deadlines import Timed
-from flashpy.event.helpers import HelperPool
-from flashpy.event.inline import InlineRunner, Unasked
-from flashpy.event.listener import Listener, bind, url_of
-from flashpy.event.service import Service
-from flashpy.http.fields import http_date
-from flashpy.http.http1 import Http1Shared
-from flashpy.http.wire import Tails
-from flashpy.job.kinds import Runner
+from flashpy.event.listener import bind, url_of
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
-from flashpy.now import Now
-from flashpy.site import Site
 
 _log = logging.getLogger("flashpy")
-
-INLINE_SWITCH = "FLASHPY_TEST_INLINE"
-"""With this environment variable set to 1, file work is done in the loop: for measuring what the helpers are worth."""
 
 
 class Server:
@@ -55,20 +39,13 @@ class Server:
             config = load(overrides={"site": {"root": str(config)}, "server": {"bind": ["127.0.0.1:0"]}})
         self.config = config = _fit_into_memory(config)
         self._metrics = Metrics()
-        self._now = Now(time.monotonic(), time.time())
-        self._pool: HelperPool | None = None
-        self._service: Service | None = None
-        self._log: AccessLog | None = None
-        self._tails = Tails(http_date(self._now.wall))
         self._sockets: list[socket.socket] = []
-        self._listeners: list[Listener] = []
-        self._ticker: asyncio.TimerHandle | None = None
-        self._residency = Residency(config.cache.valid)
+        self._architecture: Architecture | None = None
 
     @property
     def urls(self) -> list[str]:
         """Where the server is reached; the ports are the real ones."""
-        return [url_of(listener.sock) for listener in self._listeners]
+        return [url_of(sock) for sock in self._sockets]
 
     @property
     def url(self) -> str:
@@ -77,14 +54,8 @@ class Server:
 
     def metrics(self) -> dict[str, Any]:
         """All counters, the stall histogram, the caches' and the pool's state; plain values, a copy."""
-        service = self._service
-        return {
-            **self._metrics.snapshot(),
-            "connections": service.connections if service else 0,
-            "cache": service.site.files.snapshot() if service else {},
-            "pool": self._pool.snapshot() if self._pool else {},
-            "residency": self._residency.means(),
-        }
+        stopped = {"connections": 0, "cache": {}, "pool": {}, "residency": {}}
+        return {**self._metrics.snapshot(), **(self._architecture.snapshot() if self._architecture else stopped)}
 
     async def start(self) -> None:
         """Bind, start the helpers, accept.
@@ -92,96 +63,33 @@ class Server:
         Raises:
             StartError: with one plain sentence; nothing is left behind.
         """
-        loop = asyncio.get_running_loop()
         _check_root(self.config.site.root)
         try:
             for address in self.config.server.bind:
                 self._sockets += bind(address, self.config.server.backlog)
-            runner = await self._start_runner(loop)
-            if self.config.log.access:
-                self._log = AccessLog(self.config.log.access_file)
-                await self._log.start()
+            self._architecture = architecture(self.config, self._sockets, self._metrics)
+            await self._architecture.start()
         except BaseException:
-            await self._abandon()
+            await self._close()
             raise
-        limits = self.config.limits
-        self._service = Service(
-            loop,
-            limits,
-            Http1Shared(limits, self._tails),
-            Site(self.config, runner, self._now),
-            runner,
-            self._residency,
-            self._now,
-            self._metrics,
-            self._log,
-        )
-        self._listeners = [Listener(self._service, sock) for sock in self._sockets]
-        for listener in self._listeners:
-            listener.start()
-        self._tick()
-
-    async def _start_runner(self, loop: asyncio.AbstractEventLoop) -> Runner:
-        if os.environ.get(INLINE_SWITCH) == "1":
-            _log.warning("%s is set: file work is done in the event loop, which will wait for the disk.", INLINE_SWITCH)
-            self._residency = Unasked(self.config.cache.valid)
-            return InlineRunner()
-        self._pool = HelperPool(loop, self.config.helpers, self.config.cache.small_file, self._now, self._metrics)
-        await self._pool.start()
-        return self._pool
 
     async def stop(self, timeout: float | None = None) -> None:
         """Accept no more, answer what is under way (for at most ``timeout`` seconds), close all."""
-        service = self._service
-        if service is None:
+        if self._architecture is None:
             return
         if timeout is None:
             timeout = self.config.server.timeout_graceful_shutdown
-        for listener in self._listeners:
-            listener.close()
-        gone = asyncio.Event()
-        service.draining = True
-        service.drained = gone.set
-        for connection in _connections(service):
-            connection.drain()
-        if service.connections:
-            try:
-                await asyncio.wait_for(gone.wait(), timeout)
-            except TimeoutError:
-                _log.warning("%d connections were cut off at shutdown.", service.connections)
-        for connection in _connections(service):
-            connection.close()
+        await self._architecture.drain(timeout)
         _log.debug("Counters at exit: %s", self.metrics())
-        self._service = None
-        await self._abandon()
+        await self._close()
 
-    async def _abandon(self) -> None:
-        """Let go of everything that is not a connection."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-            self._ticker = None
+    async def _close(self) -> None:
         for sock in self._sockets:
             sock.close()
-        self._sockets, self._listeners = [], []
-        if self._log is not None:
-            await self._log.close()
-            self._log = None
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
-
-    def _tick(self) -> None:
-        """Once a second, just after the wall clock's: the Date, the time-outs, the pool."""
-        service = self._service
-        if service is None:
-            return
-        now, wall = time.monotonic(), time.time()
-        self._now.monotonic, self._now.wall = now, wall
-        self._tails.set(http_date(wall))
-        self._ticker = service.loop.call_later(1.001 - wall % 1.0, self._tick)
-        self._metrics.timeouts += service.deadlines.sweep(now, _give_up)
-        if self._pool is not None:
-            self._pool.tick()
+        self._sockets = []
+        architecture, self._architecture = self._architecture, None
+        if architecture is not None:
+            await architecture.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -197,16 +105,6 @@ def _fit_into_memory(config: Config) -> Config:
     """The file cache takes at most an eighth of the memory there is: what it takes, the kernel's page cache lacks."""
     room = min(config.cache.file_bytes, memory_limit() // 8)
     return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, file_bytes=room))
-
-
-def _connections(service: Service) -> list[Connection]:
-    return [timed for timed in service.deadlines.all() if isinstance(timed, Connection)]
-
-
-def _give_up(timed: Timed) -> None:
-    _log.exception("An exception ended %r.", timed)
-    if isinstance(timed, Connection):
-        timed.close()
 
 
 def _check_root(root: str) -> None:

@@ -589,7 +589,7 @@ def test_on_a_terminal_there_is_a_banner_and_ctrl_c_ends(root: Path, stack: Exit
     plain = re.sub(r"\x1b\[\d*m", "", banner)
     assert banner != plain
     assert f"flashpy {__version__}" in plain and f"serves {root}" in plain
-    assert re.search(r"helpers +2 to 8 processes", plain)
+    assert re.search(r"works with +2 to 8 helpers", plain)
     assert "Serving" not in plain
     match = re.search(r"http://127\.0\.0\.1:(\d+)", plain)
     assert match is not None

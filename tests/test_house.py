@@ -20,11 +20,13 @@ LAYERS = {
     "now": 0,
     "http": 1,
     "job": 1,
+    "dispatch": 2,
     "cache": 2,
     "log": 2,
     "resource": 3,
     "site": 4,
     "event": 5,
+    "arch": 6,
     "cli": 7,
     "server": 7,
     "pytest_plugin": 7,
@@ -37,7 +39,7 @@ SAME_LAYER = {("config", "errors"), ("cli", "server"), ("pytest_plugin", "server
 
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time", "aiofiles"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "aiofiles", "ssl", "logging", "typing_extensions"}
-PURE = ("http", "cache", "resource", "site", "log", "metrics", "config", "buffers", "now", "errors")
+PURE = ("http", "dispatch", "cache", "resource", "site", "log", "metrics", "config", "buffers", "now", "errors")
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -18,7 +18,7 @@ import pytest
 
 import flashpy
 from flashpy import Config, ConfigError, Server, StartError, background
-from flashpy.event import helpers
+from flashpy.event import forkserver
 from flashpy.server import configure, new_event_loop
 from tests.running import PATIENCE, Answer, Client, clean_environment, descendants_of, eventually
 
@@ -397,7 +397,7 @@ def test_helpers_that_cannot_be_started(root: Path, loop_factory: Loop, monkeypa
 def bad_python(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Helper programs end as soon as they are started, and are not waited for long."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    monkeypatch.setattr(helpers, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(forkserver, "_START_SECONDS", 0.5)
     yield
     caplog.clear()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from flashpy.arch.inline import InlineRunner
 from flashpy.config import Config, SiteSection
-from flashpy.event.inline import InlineRunner
 from flashpy.http.request import faulty
 from flashpy.http.response import Response
 from flashpy.job.kinds import Translate

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 
 import aiofiles
@@ -20,6 +21,22 @@ BATCH = 200
 loop is not held for long (0.1 ms)."""
 ROOM = 16 * 2**20
 """Bytes of lines that may wait; when a disk is too slow for more, lines are dropped and counted."""
+
+
+def open_log(path: str) -> int:
+    """A descriptor for appending lines to a file; for ``-`` that of the standard output, which stays its owner's.
+
+    Raises:
+        StartError: it cannot be opened.
+    """
+    if path == "-":
+        if sys.stdout is None:
+            raise StartError("There is no standard output for the access log; give it a file (log.access_file).")
+        return 1
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StartError(f"The access log {path} cannot be opened: {error.strerror}.") from None
 
 
 class AccessLog:
@@ -42,14 +59,9 @@ class AccessLog:
         Raises:
             StartError: it cannot be opened.
         """
-        if self._path == "-":
-            if sys.stdout is None:
-                raise StartError("There is no standard output for the access log; give it a file (log.access_file).")
-        else:
-            try:
-                self._file = await aiofiles.open(self._path, "ab")
-            except OSError as error:
-                raise StartError(f"The access log {self._path} cannot be opened: {error.strerror}.") from None
+        fd = open_log(self._path)
+        if self._path != "-":
+            self._file = await aiofiles.open(fd, "ab")
         self._task = asyncio.create_task(self._write_all())
 
     def add(self, record: Record) -> None:

@@ -97,6 +97,10 @@ class Connection:
             self._wire_made = Http1(self._service.http1)
         return self._wire_made
 
+    def _is_open(self) -> bool:
+        """Whether jobs for it are still wanted."""
+        return self.state is not State.CLOSED
+
     # Callbacks of the loop, of jobs and of the sweep
 
     def _readable(self) -> None:
@@ -153,7 +157,7 @@ class Connection:
         if not self._output.withdraw():
             self.close()
             return
-        status = 503 if result.outcome is Outcome.NO_DESCRIPTORS else 500
+        status = 503 if result.outcome in (Outcome.NO_DESCRIPTORS, Outcome.LATE) else 500
         response = self._service.site.failure(faulty(status), status)
         if self._answered:
             self._answered[-1] = (self._answered[-1][0], response)
@@ -224,7 +228,7 @@ class Connection:
             if self._began is not None:
                 self._began.append(now)
             self._wire.admit(request)
-            service.runner.run(outcome, partial(self._resume, request))
+            service.runner.run(outcome, partial(self._resume, request), self._is_open)
             self._flush()
             return
         last = outcome.close or not request.keep_alive
@@ -267,7 +271,7 @@ class Connection:
         if isinstance(outcome, Response):
             self._wire.respond(request, outcome)
         else:
-            service.runner.run(outcome, partial(self._resume, request))
+            service.runner.run(outcome, partial(self._resume, request), self._is_open)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The barrier around a step that no other callback is around."""
@@ -313,7 +317,7 @@ class Connection:
             self._enter(State.WORKING)
             self._wanted = window = self._output.wanted
             service.metrics.loads += 1
-            service.runner.run(Load(*window), self._loaded)
+            service.runner.run(Load(*window), self._loaded, self._is_open)
             return
         self._set_writing(True)
         if self.state is not State.SENDING:

@@ -1,59 +1,63 @@
 """The pool of helper processes: the runner of the AMPED architecture (Flash, section 3.4).
 
-Each helper has one job at a time; the queue is here, so that priorities, coalescing and giving a job to another
-helper are work on lists. A helper is linked by a Unix socket pair; the loop learns of a result as of any other event.
+Each helper has one job at a time; the queues are here, one for each device (dispatch.lane), so that priorities,
+coalescing and giving a job to another helper are work on lists, and a device that is slow or dead keeps only the
+helpers that it has. A helper is linked by a Unix socket pair; the loop learns of a result as of any other event.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
+import select
 import socket
-import subprocess
-import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 
 from flashpy.config import HelpersSection
-from flashpy.errors import StartError
+from flashpy.dispatch.lane import Lane
+from flashpy.dispatch.mounts import Places, parse
+from flashpy.event.forkserver import ForkServer
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
-from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate
-from flashpy.job.programs import BORN, descriptors_in, send_with
+from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate, always
+from flashpy.job.programs import descriptors_in, send_with
 from flashpy.metrics import STALL_BOUNDS, Metrics
 from flashpy.now import Now
 
 _log = logging.getLogger("flashpy.helpers")
 
 _MAX_KILLS = 2
-_BATCH = 64
 _MOST_COMPLAINTS = 1_000
-_START_SECONDS = 20.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-_NOT_STARTED = "The helper processes did not start; is this Python installation complete?"
-_TITLE_ROOM = "." * 64
+_MOST_LANES = 64
+_STUCK = 1.0
+"""Seconds after which a helper counts as stuck with its job."""
+_MOUNTS = "/proc/self/mountinfo"
 _CMSG_ROOM = socket.CMSG_SPACE(4)
 Done = Callable[[Result], None]
-
-
-def helper_program(name: str) -> Path:
-    """The path of a helper program: inside the package when installed, beside it in a source tree."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_helpers" / f"{name}.py"
-    return inside if inside.exists() else package.parent / "helpers" / f"{name}.py"
+Wanted = Callable[[], bool]
 
 
 class _Task:
-    """A job with everyone who waits for it."""
+    """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
 
-    __slots__ = ("job", "kills", "waiting")
+    __slots__ = ("began", "device", "job", "kills", "since", "waiting")
 
-    def __init__(self, job: Job, done: Done) -> None:
+    def __init__(self, job: Job, device: int, now: float) -> None:
         self.job = job
-        self.waiting = [done]
+        self.device = device
+        self.waiting: list[tuple[Done, Wanted, float]] = []
         self.kills = 0
+        self.since = now
+        self.began = now
+
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits."""
+        return any(wanted() for _, wanted, _ in self.waiting)
+
+
+_Lane = Lane[_Task, Done]
 
 
 class _Helper:
@@ -67,10 +71,19 @@ class _Helper:
 
 
 class HelperPool:
-    """Runs jobs in helper processes (a job.kinds.Runner); grows and shrinks with its queue."""
+    """Runs jobs in helper processes (a job.kinds.Runner); grows and shrinks with its queues.
+
+    ``roots`` are the directories that paths are taken from.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, config: HelpersSection, small: int, now: Now, metrics: Metrics
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: HelpersSection,
+        small: int,
+        now: Now,
+        metrics: Metrics,
+        roots: Iterable[bytes] = (),
     ) -> None:
         self._loop = loop
         self._config = config
@@ -78,212 +91,198 @@ class HelperPool:
         self._metrics = metrics
         self._buffer = bytearray(small + HEAD_ROOM)
         self._tasks: dict[Job, _Task] = {}  # all that are queued or in work: equal jobs are done once
-        self._translates: deque[_Task] = deque()
-        self._loads: deque[_Task] = deque()
-        self._checks: list[tuple[Translate, Done]] = []  # wait to be joined to one job
-        self._loading = 0  # helpers at work on loads
-        self._checking = False  # a helper is at work on checks
+        self._lanes: dict[int, _Lane] = {}  # by device; the first is the next to get a helper
+        self._roots = {root: (os.path.realpath(root), os.stat(root).st_dev) for root in roots}
+        self._places: dict[bytes, Places] = {}
+        self._apart: dict[bytes, int] = {}  # beginnings of paths that have a lane of their own, by a negative number
+        self._mounts = open(_MOUNTS, "rb", buffering=0)  # noqa: SIM115
+        self._mounts_changed = select.poll()
         self._idle: list[_Helper] = []  # the last to become idle is the next to work: its memory is warm
         self._helpers: dict[int, _Helper] = {}
-        self._births = 0  # asked of the fork server and not yet there
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._ready: asyncio.Future[None] | None = None  # while starting
-        self._restarting: asyncio.Task[None] | None = None
-        self._pause = 0.0  # before the fork server is started again; doubles while no helper comes
+        self._server = ForkServer(loop, config.min, self._born)
         self._closed = False
         self._complained: set[str] = set()
 
     # Starting and ending
 
     async def start(self) -> None:
-        """Start the fork server and the least number of helpers, and wait until they are there.
+        """Start the least number of helpers, and wait until they are there.
 
         Raises:
             StartError: they do not come.
         """
-        self._ready = self._loop.create_future()
-        self._adopt(*_start_fork_server())
-        try:
-            await asyncio.wait_for(self._ready, _START_SECONDS)
-        except TimeoutError:
-            raise StartError(_NOT_STARTED) from None
-        finally:
-            self._ready = None
+        self._mounts_changed.register(self._mounts, select.POLLPRI)
+        self._read_mounts()
+        await self._server.start()
 
     async def close(self) -> None:
         """End all helpers. Jobs that are not done are dropped."""
         self._closed = True
+        self._mounts.close()
         for helper in list(self._helpers.values()):
             self._part_with(helper)
-        if self._control is not None:
-            self._drop_control()
-        if self._restarting is not None:
-            self._restarting.cancel()
-        server, self._server = self._server, None
-        if server is not None:
-            try:
-                await self._loop.run_in_executor(None, server.wait, 5.0)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+        await self._server.close()
 
     def tick(self) -> None:
-        """Once a second: end a helper that has been idle for long, if there are more than the least number."""
+        """Once a second: give up what has waited for too long, and end a helper that has been idle for long."""
+        now = self._now.monotonic
+        for task in list(self._tasks.values()):
+            self._expire(task, now)
+        stuck = [h.task for h in self._helpers.values() if h.task is not None and h.task.began + _STUCK < now]
+        for task in stuck:
+            self._set_apart(task)
+        for lane in self._lanes.values():
+            lane.stuck = 0
+        for task in stuck:
+            self._lane(task.device).stuck += 1
+        for device, lane in list(self._lanes.items()):
+            lane.review(now)
+            if (device < 0 or len(self._lanes) > _MOST_LANES) and not (lane.working or lane.waiting or lane.checks):
+                del self._lanes[device]
+        self._apart = {name: device for name, device in self._apart.items() if device in self._lanes}
+        if self._mounts_changed.poll(0):
+            self._read_mounts()
         if len(self._helpers) > self._config.min and self._idle:
             helper = self._idle[0]
-            if helper.idle_since + self._config.idle < self._now.monotonic:
+            if helper.idle_since + self._config.idle < now:
                 self._part_with(helper)
+        self._employ()
 
     def snapshot(self) -> dict[str, object]:
-        """Who works, who waits."""
+        """Who works, who waits, and on which device."""
         return {
             "helpers": len(self._helpers),
             "idle": len(self._idle),
-            "queued": len(self._translates) + len(self._loads) + len(self._checks),
+            "queued": sum(lane.waiting + lane.checks for lane in self._lanes.values()),
             "pids": sorted(helper.pid for helper in self._helpers.values()),
             "busy": sorted(helper.pid for helper in self._helpers.values() if helper.task is not None),
+            "devices": {self._name(device): lane.snapshot() for device, lane in self._lanes.items()},
         }
 
-    def _adopt(self, server: subprocess.Popen[bytes], control: socket.socket) -> None:
-        if self._closed:
-            control.close()
-            server.wait()
-            return
-        self._server, self._control = server, control
-        self._loop.add_reader(control.fileno(), self._born)
-        self._births = 0
-        self._grow_to(self._config.min)
+    def _name(self, device: int) -> str:
+        if device >= 0:
+            return f"{os.major(device)}:{os.minor(device)}"
+        return next((os.fsdecode(name) for name, number in self._apart.items() if number == device), "?")
 
-    def _drop_control(self) -> None:
-        if self._control is not None:
-            self._loop.remove_reader(self._control.fileno())
-            self._control.close()
-            self._control = None
+    def _read_mounts(self) -> None:
+        self._mounts.seek(0)
+        mounts = parse(self._mounts.readall() or b"")
+        self._places = {root: Places(real, device, mounts) for root, (real, device) in self._roots.items()}
 
-    def _grow_to(self, count: int) -> None:
-        while self._control is not None and len(self._helpers) + self._births < count:
-            try:
-                self._control.send(b"f")
-            except OSError:
-                return  # it has died: its reader will see to it
-            self._births += 1
-
-    def _born(self) -> None:
-        """The fork server has something to say: a helper is there, or it has died itself."""
-        assert self._control is not None
+    def _born(self, pid: int, pipe: socket.socket) -> None:
+        """A new helper is there."""
         self._now.monotonic = time.monotonic()
-        try:
-            message, ancillary, _, _ = self._control.recvmsg(BORN.size, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
-        except BlockingIOError:
+        if self._closed:
+            pipe.close()
             return
-        except OSError:
-            message, ancillary = b"", []
-        if not message:
-            self._fork_server_died()
-            return
-        self._births = max(0, self._births - 1)
-        pid, number = BORN.unpack(message)
-        fds = descriptors_in(ancillary)
-        if not fds:
-            _log.warning("No new helper process: %s.", os.strerror(number) if number else "out of descriptors")
-            return
-        pipe = socket.socket(fileno=fds[0])
-        pipe.setblocking(False)
         helper = _Helper(pid, pipe, self._now.monotonic)
         self._helpers[pipe.fileno()] = helper
         self._loop.add_reader(pipe.fileno(), self._readable, helper)
-        self._pause = 0.0
-        if self._ready is not None and not self._ready.done() and len(self._helpers) >= self._config.min:
-            self._ready.set_result(None)
-        self._next_job(helper)
+        self._idle.append(helper)
+        self._employ()
 
-    def _fork_server_died(self) -> None:
-        self._drop_control()
-        if self._ready is not None:
-            if not self._ready.done():
-                self._ready.set_exception(StartError(_NOT_STARTED))
-        elif not self._closed:
-            _log.error("The fork server of the helpers died; starting another.")
-            self._restarting = self._loop.create_task(self._restart())
-
-    async def _restart(self) -> None:
-        """Start another fork server, off the loop: running a program may have to read it from the disk."""
-        if self._server is not None:
-            await self._loop.run_in_executor(None, self._server.wait)
-        while not self._closed:
-            await asyncio.sleep(self._pause)
-            self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
-            try:
-                server, control = await self._loop.run_in_executor(None, _start_fork_server)
-            except (OSError, StartError) as error:
-                _log.error("The fork server of the helpers does not start: %s", error)
-                continue
-            self._adopt(server, control)
-            return
+    def _grow(self) -> None:
+        """Have as many helpers as the lanes want, within bounds."""
+        wanted = sum(lane.wanted for lane in self._lanes.values())
+        there = len(self._helpers) + self._server.births
+        self._server.ask(max(self._config.min, min(self._config.total, wanted)) - there)
 
     # Jobs
 
-    def run(self, job: Job, done: Done) -> None:
+    def run(self, job: Job, done: Done, wanted: Wanted = always) -> None:
         """Queue a job, or join an equal one (see job.kinds.Runner)."""
+        now = self._now.monotonic
         if isinstance(job, Check):
-            self._checks += [(translation, done) for translation in job.translations]
-            if self._idle and not self._checking:
-                self._next_job(self._idle.pop())
+            for translation in job.translations:
+                self._lane(self._device(translation)).add_checks([(translation, done)])
+            self._employ()
             return
         task = self._tasks.get(job)
-        if task is not None:
-            task.waiting.append(done)
-            return
-        task = self._tasks[job] = _Task(job, done)
-        self._metrics.jobs += 1
-        if isinstance(job, Load):
-            self._loads.append(task)
-        elif job.known is not None:
-            self._translates.appendleft(task)  # somebody is served from a cache on the strength of this one
-        else:
-            self._translates.append(task)
-        if self._idle:
-            self._next_job(self._idle.pop())
-        else:
-            waiting = len(self._translates) + len(self._loads)
-            self._grow_to(min(self._config.max, len(self._helpers) + waiting))
-
-    def _next_job(self, helper: _Helper) -> None:
-        """Give a free helper the next job, or let it be idle."""
-        task = self._choose()
         if task is None:
-            helper.idle_since = self._now.monotonic
-            self._idle.append(helper)
+            task = self._tasks[job] = _Task(job, self._device(job), now)
+            self._metrics.jobs += 1
+            self._lane(task.device).add(task)
+        task.waiting.append((done, wanted, now + self._config.timeout))
+        self._employ()
+
+    def _device(self, job: Job) -> int:
+        """The device that a job is for, as far as it is known without asking it."""
+        if isinstance(job, Load):
+            return job.file.device
+        if isinstance(job, Check):
+            return self._device(job.translations[0])
+        if job.known is not None:
+            return job.known.device
+        if self._apart and (apart := self._apart.get(_beginning(job.path))):
+            return apart
+        places = self._places.get(job.roots[0])
+        return places.device_of(job.path) if places else 0
+
+    def _lane(self, device: int) -> _Lane:
+        lane = self._lanes.get(device)
+        if lane is None:
+            lane = self._lanes[device] = Lane(self._config.min, self._config.max, self._now.monotonic)
+        return lane
+
+    def _set_apart(self, task: _Task) -> None:
+        """A translation is stuck: perhaps a link has led it to a device that is dead. From now on what has the same
+        beginning has a lane of its own, so that it keeps no helper from others."""
+        job = task.job
+        if not isinstance(job, Translate) or task.device < 0 or task.device != self._device(job):
             return
+        name = _beginning(job.path)
+        number = self._apart.setdefault(name, min(self._apart.values(), default=0) - 1)
+        _log.warning("%s takes long; what begins with %r has a queue of its own now.", _describe(job), name)
+        old, new = self._lane(task.device), self._lane(number)
+        old.forget(job)
+        task.device = number
+        new.begin(job, 0.0)
+        for other in old.part(lambda queued: self._device(queued.job) == number):
+            other.device = number
+            new.add(other)
+
+    def _employ(self) -> None:
+        """Give idle helpers the next jobs, and get more helpers if they are too few."""
+        while self._idle and (task := self._choose()) is not None:
+            self._give(self._idle.pop(), task)
+        if not self._idle:
+            self._grow()
+
+    def _choose(self) -> _Task | None:
+        """The next job, of the devices in turn; checks only where nobody waits for anything."""
+        for device, lane in list(self._lanes.items()):
+            while (task := lane.take()) is not None:
+                if task.is_wanted():
+                    self._lanes[device] = self._lanes.pop(device)  # the others first, next time
+                    return task
+                self._tasks.pop(task.job, None)
+                self._metrics.jobs_cancelled += 1
+        for device, lane in self._lanes.items():
+            if batch := lane.take_checks():
+                self._metrics.jobs += 1
+                task = _Task(Check(tuple(translation for translation, _ in batch)), device, self._now.monotonic)
+                task.waiting.append((partial(self._spread, batch), always, float("inf")))
+                return task
+        return None
+
+    def _give(self, helper: _Helper, task: _Task) -> None:
         helper.task = task
-        self._count(task, 1)
+        task.began = self._now.monotonic
+        lane = self._lane(task.device)
+        lane.begin(task.job, task.began - task.since)
         message, fds = encode_job(task.job)
         try:
             send_with(helper.pipe, [message], fds)
         except OSError:
             self._lost(helper, blame=False)
 
-    def _choose(self) -> _Task | None:
-        """Translations first, since a small file needs nothing more; loads may not take the last helper; checks, upon
-        which nobody waits, one helper at a time, so that meanwhile more of them gather."""
-        may_load = self._loading + 1 < self._config.max or self._config.max == 1
-        if self._loads and may_load and (not self._translates or self._loading == 0):
-            return self._loads.popleft()
-        if self._translates:
-            return self._translates.popleft()
-        if self._checks and not self._checking:
-            batch, self._checks = self._checks[:_BATCH], self._checks[_BATCH:]
-            self._metrics.jobs += 1
-            return _Task(Check(tuple(translation for translation, _ in batch)), partial(self._spread, batch))
-        return None
-
-    def _count(self, task: _Task, change: int) -> None:
-        """A helper has begun (1) or ended (-1) to work on a task."""
-        if isinstance(task.job, Load):
-            self._loading += change
-        elif isinstance(task.job, Check):
-            self._checking = change > 0
+    def _take_back(self, helper: _Helper) -> _Task | None:
+        """A helper has ended with its job, or is gone."""
+        task, helper.task = helper.task, None
+        if task is not None:
+            now = self._now.monotonic
+            self._lane(task.device).end(task.job, now - task.began, now)
+        return task
 
     def _spread(self, batch: list[tuple[Translate, Done]], result: Result) -> None:
         """Give each of the joined checks its part of the result."""
@@ -300,8 +299,7 @@ class HelperPool:
             return
         except OSError:  # it died with our job unread
             size, ancillary = 0, []
-        task = helper.task
-        if not size or task is None:
+        if not size or helper.task is None:
             self._lost(helper)
             return
         try:
@@ -310,9 +308,11 @@ class HelperPool:
             _log.error("Helper %d talks nonsense (%s); it is replaced.", helper.pid, error)
             self._lost(helper)
             return
-        helper.task = None
-        self._count(task, -1)
-        self._next_job(helper)
+        task = self._take_back(helper)
+        assert task is not None
+        helper.idle_since = self._now.monotonic
+        self._idle.append(helper)
+        self._employ()
         self._finish(task, _checked(result))
         iteration = self._loop.time()
         late = time.monotonic() - iteration
@@ -328,8 +328,19 @@ class HelperPool:
         elif result.outcome is Outcome.FORBIDDEN or result.error == errno.EXDEV:
             self._complain(task.job, result)
         result = result._replace(job=task.job)
-        for done in task.waiting:
+        for done, _, _ in task.waiting:
             self._deliver(done, result)
+
+    def _expire(self, task: _Task, now: float) -> None:
+        """Tell those who have waited for too long. The job itself, if in work, cannot be called back."""
+        if any(until <= now for _, _, until in task.waiting):
+            late = [done for done, _, until in task.waiting if until <= now]
+            task.waiting = [waiter for waiter in task.waiting if waiter[2] > now]
+            self._metrics.jobs_late += len(late)
+            _log.warning("%s has taken longer than %g s.", _describe(task.job), self._config.timeout)
+            result = Result(Outcome.LATE, error=errno.ETIMEDOUT, job=task.job)
+            for done in late:
+                self._deliver(done, result)
 
     def _deliver(self, done: Done, result: Result) -> None:
         try:
@@ -348,34 +359,34 @@ class HelperPool:
 
     def _lost(self, helper: _Helper, blame: bool = True) -> None:
         """A helper is gone: its job goes to another, unless it has killed helpers before."""
-        task = helper.task
-        self._part_with(helper)
+        task = self._part_with(helper)
         if self._closed:
             return
         self._metrics.helper_deaths += 1
         _log.warning("Helper process %d died; another takes its place.", helper.pid)
-        self._grow_to(max(self._config.min, min(self._config.max, len(self._helpers) + 1)))
-        if task is None:
-            return
-        task.kills += blame
-        if task.kills >= _MAX_KILLS:
-            self._finish(task, Result(Outcome.FAILED))
-            return
-        (self._loads if isinstance(task.job, Load) else self._translates).appendleft(task)
-        if self._idle:
-            self._next_job(self._idle.pop())
+        if task is not None:
+            task.kills += blame
+            if task.kills >= _MAX_KILLS:
+                self._finish(task, Result(Outcome.FAILED))
+            else:
+                self._lane(task.device).add(task, first=True)
+        self._employ()
+        self._grow()
 
-    def _part_with(self, helper: _Helper) -> None:
-        """Close a helper's pipe, upon which it ends."""
+    def _part_with(self, helper: _Helper) -> _Task | None:
+        """Close a helper's pipe, upon which it ends. The job that it had."""
         if self._helpers.pop(helper.pipe.fileno(), None) is None:
-            return
+            return None
         self._loop.remove_reader(helper.pipe.fileno())
         helper.pipe.close()
-        if helper in self._idle:
+        with contextlib.suppress(ValueError):
             self._idle.remove(helper)
-        if helper.task is not None:
-            self._count(helper.task, -1)
-            helper.task = None
+        return self._take_back(helper)
+
+
+def _beginning(path: bytes) -> bytes:
+    """The first component of a path."""
+    return path[: path.find(b"/", 1)] if b"/" in path[1:] else path
 
 
 def _checked(result: Result) -> Result:
@@ -391,20 +402,3 @@ def _describe(job: Job) -> str:
     if isinstance(job, Check):
         return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"
-
-
-def _start_fork_server() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the program of the disk helpers. The one place that starts helper programs."""
-    package = Path(__file__).resolve().parent.parent.parent
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    fd = theirs.fileno()
-    command = [sys.executable, "-I", "-S", str(helper_program("disk")), str(package), str(fd), _TITLE_ROOM]
-    try:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd,))
-    except OSError as error:
-        ours.close()
-        raise StartError(f"The helper program cannot be run with {sys.executable}: {error.strerror}.") from None
-    finally:
-        theirs.close()
-    return server, ours

@@ -32,6 +32,7 @@ class Outcome(IntEnum):
     FAILED = 6  # an I/O error, or a job that killed its helpers
     LOADED = 7  # Load: the window has been read
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
+    LATE = 9  # it has taken longer than anybody is to wait
 
 
 class Translate(NamedTuple):
@@ -91,9 +92,17 @@ class Result(NamedTuple):
     job: Job | None = None
 
 
+def always() -> bool:
+    """What is wanted whatever happens."""
+    return True
+
+
 class Runner(Protocol):
     """Who carries out jobs: helper processes, or the caller itself."""
 
-    def run(self, job: Job, done: Callable[[Result], None]) -> None:
-        """Have the job done and its result given to ``done``, once, perhaps before this returns."""
+    def run(self, job: Job, done: Callable[[Result], None], wanted: Callable[[], bool] = always) -> None:
+        """Have the job done and its result given to ``done``, once, perhaps before this returns.
+
+        A job that nobody wants any more when its turn comes may be dropped; then nobody is told.
+        """
         ...

@@ -31,6 +31,7 @@ _STATUS = {
     Outcome.MISSING: 404,
     Outcome.FORBIDDEN: 403,
     Outcome.NO_DESCRIPTORS: 503,
+    Outcome.LATE: 503,
     Outcome.FAILED: 500,
 }
 _CERTAIN = frozenset({Outcome.FILE, Outcome.UNCHANGED, Outcome.DIRECTORY, Outcome.MISSING, Outcome.FORBIDDEN})
@@ -149,7 +150,7 @@ class Files:
         return True
 
     def _checked(self, entry: Translation, job: Translate, result: Result) -> None:
-        if result.outcome is Outcome.CHECKED and result.body == KNOWN:
+        if result.outcome is Outcome.LATE or (result.outcome is Outcome.CHECKED and result.body == KNOWN):
             entry.revalidating = False
             entry.fresh_until = self._now.monotonic + self._cache.valid
         else:

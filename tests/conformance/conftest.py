@@ -1,5 +1,6 @@
-"""One server for the whole suite, and connections to it."""
+"""One server of each architecture for the whole suite, and connections to it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,18 +25,36 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("conformance"))
 
 
+COMPILED = os.environ.get("FLASHPY_TEST_COMPILED") == "1"
+ARCHITECTURES = ["amped", "mt"] if COMPILED else ["amped", "sped", "mp", "mt"]
+"""Compiled modules are the same in all; one of each driver is enough for them."""
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Each of the four: what they answer is the same."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="session")
-def server(root: Path) -> Iterator[Background]:
+def server(root: Path, architecture: str) -> Iterator[Background]:
     """The server that all tests share."""
-    with background(root, site={"precompressed": ["gzip"]}, helpers={"min": 2, "max": 2}) as server:
+    with background(
+        root,
+        site={"precompressed": ["gzip"]},
+        helpers={"min": 2, "max": 2},
+        server={"architecture": architecture, "concurrency": 24},
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def hasty_server(root: Path) -> Iterator[Background]:
+def hasty_server(root: Path, architecture: str) -> Iterator[Background]:
     """A server of the same tree that soon loses patience, and soon looks again at files."""
     with background(
         root,
+        server={"architecture": architecture, "concurrency": 24},
         cache={"valid": 0.05, "negative_valid": 0.05},
         limits={"timeout_head": 0.5, "timeout_keep_alive": 0.5},
         helpers={"min": 1, "max": 1},

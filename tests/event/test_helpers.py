@@ -20,10 +20,13 @@ from flashpy.now import Now
 
 
 @asynccontextmanager
-async def pool_of(least: int, most: int, idle: float = 30.0) -> AsyncIterator[HelperPool]:
+async def pool_of(
+    least: int, most: int, idle: float = 30.0, timeout: float = 30.0, root: Path | None = None
+) -> AsyncIterator[HelperPool]:
     """A started pool."""
-    config = HelpersSection(min=least, max=most, idle=idle)
-    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, Now(time.monotonic(), time.time()), Metrics())
+    config = HelpersSection(min=least, max=most, idle=idle, timeout=timeout)
+    roots = [os.fsencode(root)] if root else []
+    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, Now(time.monotonic(), time.time()), Metrics(), roots)
     await pool.start()
     try:
         yield pool
@@ -130,24 +133,94 @@ async def test_a_check_is_done_although_helpers_die(tmp_path: Path) -> None:
         assert results[0].body == KNOWN
 
 
-async def test_grows_with_its_queue_and_shrinks_when_idle(tmp_path: Path) -> None:
+def tick(pool: HelperPool, ahead: float = 0.0) -> None:
+    """Let a second pass, or so it seems."""
+    pool._now.monotonic = time.monotonic() + ahead
+    pool.tick()
+
+
+async def test_a_stuck_helper_makes_room_for_others_and_the_pool_shrinks_when_idle(tmp_path: Path) -> None:
     async with pool_of(1, 3, idle=0.01) as pool:
         (helper,) = pids(pool)
         os.kill(helper, signal.SIGSTOP)
         results: list[Result] = []
         for number in range(20):
             pool.run(translate(tmp_path, b"/%d" % number), results.append)
+        assert len(pids(pool)) == 1
+        tick(pool, 2.0)
         await until(lambda: len(results) == 19)  # the others work while one is stopped
-        assert len(pids(pool)) == 3
+        assert 1 < len(pids(pool)) <= 3
         os.kill(helper, signal.SIGCONT)
         await until(lambda: len(results) == 20)
 
         def shrunk() -> bool:
-            pool._now.monotonic = time.monotonic() + 1
-            pool.tick()
+            tick(pool, 1.0)
             return len(pids(pool)) == 1
 
         await until(shrunk)
+
+
+async def test_what_takes_too_long_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with pool_of(1, 1, timeout=5.0) as pool:
+        (helper,) = pids(pool)
+        os.kill(helper, signal.SIGSTOP)
+        results: list[Result] = []
+        pool.run(translate(tmp_path, b"/at-work"), results.append)
+        pool.run(translate(tmp_path, b"/waits"), results.append)
+        tick(pool, 4.0)
+        assert results == []
+        tick(pool, 6.0)
+        assert [result.outcome for result in results] == [Outcome.LATE, Outcome.LATE]
+        assert "longer than 5 s" in caplog.text
+        pool.run(translate(tmp_path, b"/at-work"), results.append)  # joins the one that is still at work
+        os.kill(helper, signal.SIGCONT)
+        await until(lambda: len(results) == 3)
+        assert results[2].outcome is Outcome.MISSING
+        assert (await done(pool, translate(tmp_path, b"/next"))).outcome is Outcome.MISSING
+        assert pool._tasks == {}
+        assert (pool._metrics.jobs_late, pool._metrics.jobs_cancelled) == (2, 1)
+
+
+async def test_what_nobody_wants_any_more_is_dropped(tmp_path: Path) -> None:
+    async with pool_of(1, 1) as pool:
+        (helper,) = pids(pool)
+        os.kill(helper, signal.SIGSTOP)
+        results: list[Result] = []
+        wanted = True
+        pool.run(translate(tmp_path, b"/at-work"), results.append)
+        for _ in range(2):
+            pool.run(translate(tmp_path, b"/dropped"), results.append, lambda: wanted)
+        pool.run(translate(tmp_path, b"/shared"), results.append, lambda: wanted)
+        pool.run(translate(tmp_path, b"/shared"), results.append)
+        wanted = False
+        os.kill(helper, signal.SIGCONT)
+        await until(lambda: len(results) == 3)
+        await done(pool, translate(tmp_path, b"/last"))
+        assert len(results) == 3
+        assert pool._metrics.jobs_cancelled == 1
+
+
+async def test_devices_have_lanes_of_their_own(tmp_path: Path) -> None:
+    """A device that is dead keeps the helpers that it has, and no other device's."""
+    async with pool_of(1, 2) as pool:
+        (tmp_path / "file").write_bytes(b"x" * 100_000)
+        fd = os.open(tmp_path / "file", os.O_RDONLY)
+        elsewhere = Descriptor(fd, 12345)
+        for helper in pids(pool):
+            os.kill(helper, signal.SIGSTOP)
+        stuck: list[Result] = []
+        for offset in range(5):
+            pool.run(Load(elsewhere, offset, 1), stuck.append)
+        assert (await done(pool, translate(tmp_path, b"/file"))).outcome is Outcome.FILE
+        tick(pool, 2.0)
+        assert stuck == []
+        devices = pool.snapshot()["devices"]
+        assert isinstance(devices, dict)
+        dead = devices[f"{os.major(12345)}:{os.minor(12345)}"]
+        assert (dead["working"], dead["queued"]) == (2, 3)
+        for helper in pids(pool):
+            os.kill(helper, signal.SIGCONT)
+        await until(lambda: len(stuck) == 5)
 
 
 async def test_a_dead_helpers_job_is_done_by_another(tmp_path: Path) -> None:
@@ -185,10 +258,10 @@ async def test_a_job_that_kills_two_helpers_fails(tmp_path: Path, caplog: pytest
 
 async def test_the_fork_server_is_replaced(tmp_path: Path) -> None:
     async with pool_of(1, 4) as pool:
-        assert pool._server is not None
         first = pool._server.pid
+        assert first is not None
         os.kill(first, signal.SIGKILL)
-        await until(lambda: pool._server is not None and pool._server.pid != first and pool._control is not None)
+        await until(lambda: pool._server.pid not in (first, None))
         (helper,) = pids(pool)[:1]
         os.kill(helper, signal.SIGKILL)  # the next can only come from the new one
         assert (await done(pool, translate(tmp_path, b"/x"))).outcome is Outcome.MISSING
@@ -198,7 +271,6 @@ async def test_close_leaves_no_process() -> None:
     async with pool_of(3, 3) as pool:
         helpers = pids(pool)
         assert len(helpers) == 3
-        assert pool._server is not None
         server = pool._server.pid
     await until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in [*helpers, server]))
 

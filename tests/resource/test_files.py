@@ -14,7 +14,7 @@ from flashpy.buffers import Aggregate, Slice
 from flashpy.config import CacheSection, SiteSection
 from flashpy.http.request import Request
 from flashpy.http.response import Response
-from flashpy.job.kinds import Check, Job, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Job, Outcome, Result, Translate, always
 from flashpy.job.perform import perform
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
@@ -35,7 +35,7 @@ class Recorder:
         self.bend: Callable[[Result], Result] = lambda result: result
         self._held: deque[tuple[Job, Callable[[Result], None]]] = deque()
 
-    def run(self, job: Job, done: Callable[[Result], None]) -> None:
+    def run(self, job: Job, done: Callable[[Result], None], wanted: Callable[[], bool] = always) -> None:
         """Do the job now, or when it is let go."""
         self.jobs.append(job)
         if self.hold:

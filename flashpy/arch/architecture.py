@@ -1,0 +1,49 @@
+"""What an architecture is, and the table of the four."""
+
+import importlib
+import socket
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from flashpy.config import Config
+from flashpy.metrics import Metrics
+
+
+class Architecture(Protocol):
+    """Serves the connections that arrive at listening sockets, until it is told to drain."""
+
+    async def start(self) -> None:
+        """Be ready, and accept.
+
+        Raises:
+            StartError: with one plain sentence; ``close`` must be called all the same.
+        """
+        ...
+
+    async def drain(self, timeout: float) -> None:
+        """Accept no more, answer what is under way for at most ``timeout`` seconds, cut off the rest."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything but the listening sockets, which are the caller's."""
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """What there is to be said of it: plain values, a copy."""
+        ...
+
+
+_HOMES = {
+    "amped": "flashpy.arch.amped:Amped",
+    "sped": "flashpy.arch.sped:Sped",
+    "mp": "flashpy.arch.mp:MultiProcess",
+    "mt": "flashpy.arch.mt:MultiThreaded",
+}
+"""Where each architecture is; only the one that is chosen gets imported."""
+
+
+def architecture(config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> Architecture:
+    """The architecture that the configuration names, for these listening sockets."""
+    module, _, name = _HOMES[config.server.architecture].partition(":")
+    made: Architecture = getattr(importlib.import_module(module), name)(config, sockets, metrics)
+    return made

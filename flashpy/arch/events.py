@@ -1,0 +1,141 @@
+"""The driver of AMPED and SPED: all connections in one event loop."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from flashpy.cache.residency import Residency
+from flashpy.config import Config
+from flashpy.event.accesslog import AccessLog
+from flashpy.event.connection import Connection
+from flashpy.event.deadlines import Timed
+from flashpy.event.listener import Listener
+from flashpy.event.service import Service
+from flashpy.http.fields import http_date
+from flashpy.http.http1 import Http1Shared
+from flashpy.http.wire import Tails
+from flashpy.job.kinds import Runner
+from flashpy.metrics import Metrics
+from flashpy.now import Now
+from flashpy.site import Site
+
+_log = logging.getLogger("flashpy")
+
+
+class EventDriven:
+    """Serves connections in the running loop (an arch.architecture.Architecture, but for its runner)."""
+
+    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._metrics = metrics
+        self._now = Now(time.monotonic(), time.time())
+        self._tails = Tails(http_date(self._now.wall))
+        self._service: Service | None = None
+        self._listeners: list[Listener] = []
+        self._log: AccessLog | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._residency = self._make_residency()
+
+    def _make_residency(self) -> Residency:
+        """What tells whether a window may be sent at once."""
+        raise NotImplementedError
+
+    async def _start_runner(self) -> Runner:
+        """Who carries out jobs."""
+        raise NotImplementedError
+
+    async def _close_runner(self) -> None:
+        """Its end."""
+
+    def _tick_runner(self) -> None:
+        """Called once a second."""
+
+    async def start(self) -> None:
+        """See Architecture."""
+        runner = await self._start_runner()
+        config = self._config
+        if config.log.access:
+            self._log = AccessLog(config.log.access_file)
+            await self._log.start()
+        self._service = Service(
+            asyncio.get_running_loop(),
+            config.limits,
+            Http1Shared(config.limits, self._tails),
+            Site(config, runner, self._now),
+            runner,
+            self._residency,
+            self._now,
+            self._metrics,
+            self._log,
+        )
+        self._listeners = [Listener(self._service, sock) for sock in self._sockets]
+        for listener in self._listeners:
+            listener.start()
+        self._tick()
+
+    async def drain(self, timeout: float) -> None:
+        """See Architecture."""
+        service = self._service
+        if service is None:
+            return
+        for listener in self._listeners:
+            listener.close()
+        gone = asyncio.Event()
+        service.draining = True
+        service.drained = gone.set
+        for connection in _connections(service):
+            connection.drain()
+        if service.connections:
+            try:
+                await asyncio.wait_for(gone.wait(), timeout)
+            except TimeoutError:
+                _log.warning("%d connections were cut off at shutdown.", service.connections)
+        for connection in _connections(service):
+            connection.close()
+
+    async def close(self) -> None:
+        """See Architecture."""
+        self._service = None
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+        self._listeners = []
+        if self._log is not None:
+            await self._log.close()
+            self._log = None
+        await self._close_runner()
+
+    def snapshot(self) -> dict[str, Any]:
+        """See Architecture."""
+        service = self._service
+        return {
+            "connections": service.connections if service else 0,
+            "cache": service.site.files.snapshot() if service else {},
+            "residency": self._residency.means(),
+        }
+
+    def _tick(self) -> None:
+        """Once a second, just after the wall clock's: the Date, the time-outs, the runner."""
+        service = self._service
+        if service is None:
+            return
+        now, wall = time.monotonic(), time.time()
+        self._now.monotonic, self._now.wall = now, wall
+        self._tails.set(http_date(wall))
+        self._ticker = service.loop.call_later(1.001 - wall % 1.0, self._tick)
+        self._metrics.timeouts += service.deadlines.sweep(now, _give_up)
+        self._tick_runner()
+
+
+def _connections(service: Service) -> list[Connection]:
+    return [timed for timed in service.deadlines.all() if isinstance(timed, Connection)]
+
+
+def _give_up(timed: Timed) -> None:
+    _log.exception("An exception ended %r.", timed)
+    if isinstance(timed, Connection):
+        timed.close()

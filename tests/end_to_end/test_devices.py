@@ -1,0 +1,97 @@
+"""A dead file system: a FUSE mount (fuse(4)) whose server never answers, as a network mount whose host is gone."""
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from flashpy.server import Background, background
+from tests.running import Client, eventually
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_MNT_FORCE, _MNT_DETACH = 1, 2
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Iterator[Path]:
+    """A directory in which every look-up waits until the test ends."""
+    place = tmp_path / "elsewhere" / "dead"
+    place.mkdir(parents=True)
+    yield from _mounted(place)
+
+
+def _mounted(place: Path) -> Iterator[Path]:
+    try:
+        fd = os.open("/dev/fuse", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"a dead mount takes /dev/fuse: {error}")
+    options = f"fd={fd},rootmode=40000,user_id=0,group_id=0".encode()
+    if _libc.mount(b"dead", os.fsencode(place), b"fuse", 0, options):
+        os.close(fd)
+        pytest.skip(f"a dead mount takes root: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield place
+    finally:
+        os.close(fd)  # which aborts everything that waits
+        _libc.umount2(os.fsencode(place), _MNT_FORCE | _MNT_DETACH)
+
+
+@pytest.fixture
+def dead_inside(tmp_path: Path) -> Iterator[Path]:
+    """The same beneath the root."""
+    place = tmp_path / "root" / "dead"
+    place.mkdir(parents=True)
+    yield from _mounted(place)
+
+
+def connect(stack: ExitStack, server: Background) -> Client:
+    return stack.enter_context(Client(("127.0.0.1", int(server.url.rpartition(":")[2]))))
+
+
+def assert_others_are_served(stack: ExitStack, server: Background, root: Path, name: str) -> None:
+    """Each of these files is new to the server, so each takes a helper."""
+    client = connect(stack, server)
+    for number in range(20):
+        (root / f"{name}{number}").write_text(name)
+        assert client.get(f"/{name}{number}").body == name.encode()
+
+
+def test_a_dead_mount_beneath_the_root_starves_nobody(dead_inside: Path) -> None:
+    root = dead_inside.parent
+    with ExitStack() as stack:
+        helpers = {"min": 1, "max": 2, "total": 4, "timeout": 3.0}
+        server = stack.enter_context(background(root, helpers=helpers, server={"timeout_graceful_shutdown": 0.0}))
+        waiting = [connect(stack, server) for _ in range(10)]
+        for number, client in enumerate(waiting):
+            client.ask(f"/dead/{number}")
+        assert_others_are_served(stack, server, root, "at-once")
+        began = time.monotonic()
+        answers = [client.answer() for client in waiting]
+        assert {answer.status for answer in answers} == {503}
+        assert all(answer.fields["retry-after"] for answer in answers)
+        assert time.monotonic() - began > 1.0
+        assert_others_are_served(stack, server, root, "afterwards")
+        metrics = server.metrics()
+        assert metrics["jobs_late"] == 10
+        assert len(metrics["pool"]["pids"]) <= 4
+
+
+def test_a_link_to_a_dead_mount_starves_nobody_for_long(dead: Path, tmp_path: Path) -> None:
+    """Nobody can know where it leads before it has been followed."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(dead)
+    with ExitStack() as stack:
+        helpers = {"min": 1, "max": 2, "timeout": 4.0}
+        server = stack.enter_context(background(root, helpers=helpers, server={"timeout_graceful_shutdown": 0.0}))
+        waiting = [connect(stack, server) for _ in range(10)]
+        for number, client in enumerate(waiting):
+            client.ask(f"/link/{number}")
+        eventually("it has a queue of its own", lambda: "/link" in server.metrics()["pool"]["devices"])
+        assert_others_are_served(stack, server, root, "others")
+        assert {client.answer().status for client in waiting} == {503}
+        assert_others_are_served(stack, server, root, "more")
