@@ -107,6 +107,13 @@ def read_figure(file: Path, key: str) -> int:
     return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.split()[0] == key)
 
 
+def need_root(what: str) -> None:
+    """Insist on root, and on control groups that can be used."""
+    if os.geteuid():
+        raise UnavailableError(f"{what} measured on an image that is mounted, in control groups; that needs root.")
+    version()
+
+
 def version() -> type[Version1] | type[Version2]:
     """Which version of control groups can be used here."""
     for kind in (Version1, Version2):

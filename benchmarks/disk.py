@@ -15,9 +15,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.harness import UnavailableError
-from benchmarks.tree import DiskTree
+
+
+class Imaged(Protocol):
+    """What an image is made of: a tree of so many files, in so many 10^6 bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def image_mb(self) -> int: ...
+    def write(self, root: Path) -> None:
+        """Write the files."""
+        ...
+
 
 READ_AHEAD_KIB = 128
 """What disks usually have; the default of loop devices is far larger."""
@@ -87,7 +104,7 @@ def unmount(place: Path, attempts: int = 50) -> None:
     call("umount", "--lazy", str(place))
 
 
-def image_of(tree: DiskTree, scratch: Path) -> Path:
+def image_of(tree: Imaged, scratch: Path) -> Path:
     """The image that holds the tree; it is built where the scratch directory does not have it yet."""
     ready = scratch / f"{tree.name}.img"
     if not ready.exists():
@@ -100,7 +117,7 @@ def image_of(tree: DiskTree, scratch: Path) -> Path:
     return ready
 
 
-def build(tree: DiskTree, image: Path, place: Path) -> None:
+def build(tree: Imaged, image: Path, place: Path) -> None:
     """Make the image: allocate it, make the file system, write the tree."""
     print(f"building the image: {tree.title}", flush=True)
     with image.open("wb") as file:

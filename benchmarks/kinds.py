@@ -77,6 +77,8 @@ KINDS = {
         Kind("flashpy-sped", "flashpy, SPED", (*FLASHPY_QUIET, "--architecture", "sped"), FLASHPY_VERSION),
         Kind("flashpy-mp", "flashpy, MP", (*FLASHPY_QUIET, "--architecture", "mp", *CONCURRENCY), FLASHPY_VERSION,
              values={"concurrency": "128"}),
+        Kind("flashpy-mp-16", "flashpy, MP of 16", (*FLASHPY_QUIET, "--architecture", "mp", *CONCURRENCY),
+             FLASHPY_VERSION, values={"concurrency": "16"}),
         Kind("flashpy-mt", "flashpy, MT", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY), FLASHPY_VERSION,
              values={"concurrency": "128"}),
         *COMBINATIONS,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,6 @@ from pathlib import Path
 
 from benchmarks import confine, disk, harness, result
 from benchmarks.disk import Device
-from benchmarks.harness import UnavailableError
 from benchmarks.kinds import Kind
 from benchmarks.result import Chart, Column, Result, Run
 from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, Server, ServerFailedError, running
@@ -150,10 +148,8 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=32, help="clients that keep the disk busy")
     parser.add_argument("--scratch", type=Path, help="where to keep the image from one run to the next")
     options = parser.parse_args()
-    if os.geteuid():
-        raise UnavailableError("The stall test mounts an image and makes control groups; that needs root.")
+    confine.need_root("Stalls are")
     harness.need(*disk.PROGRAMS)
-    confine.version()
     kinds, choice = harness.chosen(options)
     with prepared(options, choice) as plan:
         found = Result(
