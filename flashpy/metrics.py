@@ -6,6 +6,10 @@ STALL_BOUNDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the stall histogram's buckets in seconds; below the first a stall is not worth the name."""
 
 
+WORTH_A_WORD = 0.05
+"""A stall of more than so many seconds is logged: clients feel it."""
+
+
 class Stalls:
     """How long single iterations of the event loop kept all others waiting.
 
@@ -13,12 +17,13 @@ class Stalls:
     whole milliseconds. An iteration is noted once, with the longest delay seen in it and what was running then.
     """
 
-    __slots__ = ("_bucket", "_iteration", "buckets", "longest", "longest_cause")
+    __slots__ = ("_bucket", "_iteration", "_worst", "buckets", "longest", "longest_cause")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(STALL_BOUNDS) + 1)
         self.longest = 0.0
         self.longest_cause = ""
+        self._worst: tuple[float, str] | None = None
         self._iteration = 0.0
         self._bucket = 0
 
@@ -31,6 +36,13 @@ class Stalls:
         self.buckets[bucket] += 1
         if seconds > self.longest:
             self.longest, self.longest_cause = seconds, cause
+        if seconds > WORTH_A_WORD and (self._worst is None or seconds > self._worst[0]):
+            self._worst = seconds, cause
+
+    def worst_since(self) -> tuple[float, str] | None:
+        """The longest stall since this was asked last, with its cause, if it was long enough to be spoken of."""
+        worst, self._worst = self._worst, None
+        return worst
 
     def snapshot(self) -> dict[str, float | int | str]:
         """Buckets by their upper bound in seconds (not cumulative), and the longest stall with its cause."""
@@ -52,6 +64,7 @@ class Metrics:
         "jobs_cancelled",
         "jobs_late",
         "loads",
+        "loads_ahead",
         "mispredictions",
         "requests",
         "residency_hits",
@@ -71,6 +84,7 @@ class Metrics:
         self.jobs_cancelled = 0  # dropped unbegun, because whoever wanted them had gone
         self.jobs_late = 0  # waited for longer than helpers.timeout
         self.loads = 0  # windows that were not resident
+        self.loads_ahead = 0  # windows that were loaded before their turn
         self.residency_hits = 0
         self.mispredictions = 0  # said resident, yet the send took over a millisecond
         self.timeouts = 0

@@ -128,6 +128,8 @@ class EventDriven:
         self._tails.set(http_date(wall))
         self._ticker = service.loop.call_later(1.001 - wall % 1.0, self._tick)
         self._metrics.timeouts += service.deadlines.sweep(now, _give_up)
+        if (stall := self._metrics.stalls.worst_since()) is not None:
+            _log.warning("The event loop was held for %.0f ms (%s).", 1000 * stall[0], stall[1])
         self._tick_runner()
 
 

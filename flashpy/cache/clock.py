@@ -49,6 +49,10 @@ class Clock(Generic[K, E]):
     def __iter__(self) -> Iterator[E]:
         return iter(self._entries.values())
 
+    def has_room_for(self, entry: E) -> bool:
+        """Whether an entry would come in without driving out others."""
+        return len(self._entries) < self.max_entries and self.cost + entry.cost <= self.max_cost
+
     def put(self, key: K, entry: E) -> None:
         """Keep an entry, in place of any with this key, and drop others until the budgets hold.
 

@@ -28,14 +28,23 @@ class Content:
         self.users: list[Representation] = []
 
 
-class FileCache:
-    """Contents by identity, with a budget of bytes for those in memory and one of descriptors for the others."""
+MOST_SEEN = 8_192
+"""Contents that were turned away and are kept in mind; what is not asked for again among so many others is no loss."""
 
-    __slots__ = ("_bodies", "_descriptors")
+
+class FileCache:
+    """Contents by identity, with a budget of bytes for those in memory and one of descriptors for the others.
+
+    Once a budget is used up, a content comes in only when it is asked for the second time: so a crawler that reads
+    everything once does not drive out what is asked for all the time (as a ghost list does in 2Q and ARC).
+    """
+
+    __slots__ = ("_bodies", "_descriptors", "_seen")
 
     def __init__(self, entries: int, size: int, descriptors: int) -> None:
         self._bodies: Clock[Identity, Content] = Clock(entries, size, _let_go)
         self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, _let_go)
+        self._seen: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._bodies) + len(self._descriptors)
@@ -45,9 +54,21 @@ class FileCache:
         return self._bodies.get(identity) or self._descriptors.get(identity)
 
     def put(self, content: Content) -> None:
-        """Keep a content if the budgets allow."""
+        """Keep a content, if it is worth it; else it is let go at once."""
         cache = self._descriptors if isinstance(content.data, Slice) else self._bodies
-        cache.put(content.identity, content)
+        if cache.has_room_for(content) or self._has_been_seen(content.identity):
+            cache.put(content.identity, content)
+        else:
+            _let_go(content)
+
+    def _has_been_seen(self, identity: Identity) -> bool:
+        sighting = hash(identity)
+        if sighting in self._seen:
+            return True
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.clear()
+        self._seen.add(sighting)
+        return False
 
     def drop(self, identity: Identity) -> None:
         """Forget a version that has been replaced, so that a deleted file's space is given back."""

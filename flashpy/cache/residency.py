@@ -23,6 +23,8 @@ _SYS_CACHESTAT = 451
 PAGE = 4096
 WINDOW = 512 * 1024
 """Files are sent, tested and loaded in windows of this size, which lie on a grid from the file's beginning."""
+FIRST_LOAD = 128 * 1024
+"""How much is loaded of a file's beginning: what kernels read ahead at most by default."""
 PROBE_STEP = 64 * 1024
 """Between two probes: the largest read-ahead that arrives as one piece is about this."""
 
@@ -93,6 +95,15 @@ def window_of(offset: int, length: int) -> int:
     return min(length, WINDOW - offset % WINDOW)
 
 
+def load_window_of(offset: int, length: int) -> int:
+    """How much of it is loaded at once: at a file's beginning less, so that its first bytes do not wait for what may
+    never be asked for; twice as much each time, until it is a window."""
+    end = FIRST_LOAD
+    while end <= offset and end < WINDOW:
+        end *= 2
+    return min(length, end - offset) if offset < end else window_of(offset, length)
+
+
 class Residency:
     """The test with the means of each device, learned from what helpers have just loaded.
 
@@ -148,6 +159,12 @@ class Residency:
         if file.loaded is None:
             file.loaded = {}
         file.loaded[offset // WINDOW] = (offset, offset + length, until)
+
+    def to_load(self, file: Descriptor, offset: int, length: int) -> int:
+        """How much to load of what was not resident. Where nothing but our memory tells, that is all of the window,
+        because the memory is of windows."""
+        whole = self._means.get(file.device) is Means.MEMORY
+        return window_of(offset, length) if whole else load_window_of(offset, length)
 
     def loaded(self, file: Descriptor, offset: int, length: int, now: float) -> None:
         """A helper has just read this window: learn the device's means from it, or remember it."""

@@ -5,12 +5,13 @@ sideways. Its callbacks are the barrier for exceptions: one that escaped a reade
 """
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from flashpy.buffers import Slice
+from flashpy.buffers import Piece, Slice
 from flashpy.event.deadlines import State
 from flashpy.event.output import Output, Progress
 from flashpy.event.service import Service
@@ -30,6 +31,16 @@ RECEIVE = 16 * 1024
 STALL = STALL_BOUNDS[0]
 
 
+def _name_of(piece: Piece | memoryview | None) -> str:
+    """A file's name, for people who wonder what took so long."""
+    if not isinstance(piece, Slice):
+        return "from memory"
+    try:
+        return os.readlink(f"/proc/self/fd/{piece.file.fd}")
+    except OSError:
+        return "a file"
+
+
 def _nothing(head: bytes) -> Request | None:
     """What a connection recalls while it drains, so that its wire sees each request and can say which is the last."""
     return None
@@ -39,6 +50,7 @@ class Connection:
     """A client's connection, from accept to close."""
 
     __slots__ = (
+        "_ahead",
         "_answered",
         "_began",
         "_ended",
@@ -70,6 +82,7 @@ class Connection:
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
         self._began: list[float] | None = [] if service.log else None  # when the requests arrived
         self._wanted: Slice | None = None  # the window that a helper is loading for us
+        self._ahead: Slice | None = None  # the window behind that, if it is being loaded ahead of its turn
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
         self._touched = now
@@ -106,6 +119,7 @@ class Connection:
     def _readable(self) -> None:
         service = self._service
         service.now.monotonic = _monotonic()
+        request = None
         try:
             data = self._recv(RECEIVE)
             state = self.state
@@ -124,15 +138,20 @@ class Connection:
             self._fail()
         late = _monotonic() - service.iteration()
         if late > STALL:
-            service.metrics.stalls.note(service.iteration(), late, "receiving")
+            what = f"answering {os.fsdecode(request.path)}" if request is not None else "receiving"
+            service.metrics.stalls.note(service.iteration(), late, what)
 
     def _writable(self) -> None:
         service = self._service
         service.now.monotonic = _monotonic()
+        queue = self._output.queue
+        first = queue[0] if queue else None
         self._guarded(self._flush)
         late = _monotonic() - service.iteration()
         if late > STALL:
-            service.metrics.stalls.note(service.iteration(), late, "sending")
+            service.metrics.stalls.note(service.iteration(), late, f"sending {_name_of(first)}")
+        if self._ahead is not None:
+            self._guarded(partial(self._read_ahead, self._ahead))
 
     def _resume(self, request: Request, result: Result) -> None:
         """A job that a request waited for is done."""
@@ -150,7 +169,27 @@ class Connection:
             self._guarded(partial(self._not_loaded, result))
             return
         self._guarded(partial(self._output.loaded, window))
+        self._guarded(partial(self._read_ahead, window))
         self._guarded(self._flush)
+
+    def _read_ahead(self, window: Slice) -> None:
+        """When the sending has come to a window that had to be loaded, have the next one loaded meanwhile."""
+        if self._wanted is not None or self.state is State.CLOSED:
+            return
+        found = self._output.behind(window)
+        if found is None:
+            if not self._output.queue:
+                self._ahead = None
+            return
+        self._ahead, resident = found
+        if not resident:
+            self._service.metrics.loads_ahead += 1
+            self._service.runner.run(Load(*self._ahead), partial(self._loaded_ahead, self._ahead), self._is_open)
+
+    def _loaded_ahead(self, window: Slice, result: Result) -> None:
+        """If it could not be loaded, whoever sends it will find out."""
+        if result.outcome is Outcome.LOADED:
+            self._guarded(partial(self._output.loaded_ahead, window))
 
     def _not_loaded(self, result: Result) -> None:
         """A body cannot be read: answer 503 or 500 if its head is still here, else only the close can say it."""

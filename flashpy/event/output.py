@@ -73,11 +73,28 @@ class Output:
     def wanted(self) -> Slice:
         """The window that is next and was not resident."""
         piece = next(piece for piece in self.queue if isinstance(piece, Slice))
-        return Slice(piece.file, piece.offset, window_of(piece.offset, piece.length))
+        return Slice(piece.file, piece.offset, self._residency.to_load(piece.file, piece.offset, piece.length))
+
+    def behind(self, window: Slice) -> tuple[Slice, bool] | None:
+        """What comes after this window, and whether it is in memory; None at the end, or while the sending has not yet
+        reached the window."""
+        piece = next((piece for piece in self.queue if isinstance(piece, Slice)), None)
+        if piece is None or piece.file is not window.file or piece.offset < window.offset:
+            return None
+        start, end = max(piece.offset, window.offset + window.length), piece.offset + piece.length
+        if start >= end:
+            return None
+        length = self._residency.to_load(piece.file, start, end - start)
+        resident = self._residency.resident(piece.file, start, length, self._now.monotonic)
+        return Slice(piece.file, start, length), resident
+
+    def loaded_ahead(self, window: Slice) -> None:
+        """A helper has loaded this window before its turn."""
+        self._residency.loaded(window.file, window.offset, window.length, self._now.monotonic)
 
     def loaded(self, window: Slice) -> None:
         """A helper has just loaded this window: it is sent without asking again, so that no request can loop."""
-        self._residency.loaded(window.file, window.offset, window.length, self._now.monotonic)
+        self.loaded_ahead(window)
         self._cleared = window.length
         self._loads += 1
 

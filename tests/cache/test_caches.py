@@ -61,12 +61,30 @@ def test_bodies_and_descriptors_have_their_own_budgets(tmp_path: Path) -> None:
     """Large files do not push small ones out, nor the other way."""
     cache = FileCache(entries=2, size=10_000, descriptors=1)
     for inode in range(3):
-        cache.put(Content(identity(inode=inode), b"small"))
-        cache.put(Content(identity(10, inode=10 + inode), opened(tmp_path / str(inode))))
+        for _ in range(2):  # at the second time it comes in, whoever must go
+            cache.put(Content(identity(inode=inode), b"small"))
+            cache.put(Content(identity(10, inode=10 + inode), opened(tmp_path / str(inode))))
     assert [inode for inode in range(20) if cache.get(identity(inode=inode)) is not None] == [1, 2]
     assert [inode for inode in range(20) if cache.get(identity(10, inode=inode)) is not None] == [12]
     assert len(cache) == 3
     assert cache.snapshot() == {"bodies": 2, "bytes": 2 * (200 + 5 + 5), "descriptors": 1}  # small ones count twice
+
+
+def test_what_is_asked_for_once_drives_nothing_out() -> None:
+    """A crawler reads everything once; what is asked for twice is another matter."""
+    cache = FileCache(10, 100_000, 0)
+    for inode in range(10):
+        cache.put(Content(identity(inode=inode), b"hot"))
+    crawled = [Content(identity(inode=inode), b"once") for inode in range(100, 20_000)]
+    for content in crawled:
+        one = representation()
+        one.take_content(content)
+        cache.put(content)
+        assert prepared(one) is None  # let go at once: nobody holds what no cache counts
+    assert all(cache.get(identity(inode=inode)) for inode in range(10))
+    cache.put(Content(identity(inode=19_999), b"twice"))
+    assert cache.get(identity(inode=19_999)) is not None
+    assert len(cache) == 10
 
 
 def test_a_version_is_found_by_its_whole_identity() -> None:
@@ -113,7 +131,8 @@ def test_content_that_leaves_takes_the_whole_answer_with_it() -> None:
     cache.put(content)
     one.take_content(content)
     assert prepared(one) == (b"small",)
-    cache.put(Content(identity(inode=2), b"other"))
+    for _ in range(2):
+        cache.put(Content(identity(inode=2), b"other"))
     assert prepared(one) is None and one.content is None
     assert content.users == []
     assert one.head_only.head.status == 200

@@ -9,9 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flashpy.buffers import Descriptor
-from flashpy.cache.residency import TESTED, WINDOW, Means, Residency, cached_pages, readable_now, window_of
+from flashpy.cache.residency import (
+    FIRST_LOAD,
+    TESTED,
+    WINDOW,
+    Means,
+    Residency,
+    cached_pages,
+    load_window_of,
+    readable_now,
+    window_of,
+)
 
 SIZE = 3 * WINDOW // 2
 
@@ -78,6 +90,27 @@ def test_windows_lie_on_a_grid() -> None:
     assert window_of(0, 10 * WINDOW) == WINDOW
     assert window_of(WINDOW - 1, 10) == 1
     assert window_of(WINDOW, 10) == 10
+
+
+@given(st.integers(1, 10 * WINDOW))
+def test_what_is_loaded_grows_to_a_window_and_never_crosses_one(size: int) -> None:
+    """From the beginning on: each load begins where the last ended, all together are the file."""
+    offset, loads = 0, []
+    while offset < size:
+        length = load_window_of(offset, size - offset)
+        assert 0 < length <= window_of(offset, size - offset)
+        loads.append(length)
+        offset += length
+    assert offset == size
+    assert loads[0] == min(size, FIRST_LOAD)
+    assert loads[:-1] == sorted(loads[:-1])
+
+
+@given(st.integers(0, 10 * WINDOW), st.integers(1, 3 * WINDOW))
+def test_a_load_in_the_middle_ends_on_the_grid_or_with_the_file(offset: int, left: int) -> None:
+    length = load_window_of(offset, left)
+    assert 0 < length <= min(left, WINDOW)
+    assert length == left or (offset + length) % FIRST_LOAD == 0
 
 
 def test_an_unknown_device_is_not_trusted(on_disk: Path) -> None:

@@ -433,7 +433,8 @@ def test_evicted_while_its_look_is_under_way(serve: Serve) -> None:
     assert isinstance(job, Translate) and job.known is not None
     result = perform(job)._replace(job=job)
     assert result.outcome is Outcome.UNCHANGED
-    served.ask(b"/dir/")  # takes the only place
+    served.ask(b"/dir/")
+    served.ask(b"/dir/")  # at the second time it takes the only place
     again = served.files.answer(asked, result)
     assert again == job._replace(known=None)
     assert isinstance(again, Translate)
