@@ -4,14 +4,17 @@
    cache meanwhile.
 2. Loads do not take the last helper, and one is always under way if there are any: so neither waits for all the others.
 3. Beginnings of files and later windows take turns: a short answer does not wait behind scans of large files.
-4. Helpers that are stuck with a job make room for others, up to the most that the device may have.
-5. Checks, upon which nobody waits, are done one batch at a time, so that meanwhile more of them gather.
+4. With anticipation, loads of one stream (an open file) are kept together, some in a row, and if only others' wait,
+   the stream's next is waited for where that pays (dispatch.anticipation).
+5. Helpers that are stuck with a job make room for others, up to the most that the device may have.
+6. Checks, upon which nobody waits, are done one batch at a time, so that meanwhile more of them gather.
 """
 
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from flashpy.dispatch.anticipation import Anticipation
 from flashpy.dispatch.width import Sample, Width
 from flashpy.job.kinds import Check, Job, Load, Translate
 
@@ -38,6 +41,7 @@ class Lane(Generic[T, C]):
     """What waits for a device and what is at work on it. ``T`` is a queued job, ``C`` whoever wants a check."""
 
     __slots__ = (
+        "_anticipation",
         "_beginnings",
         "_busy",
         "_checking",
@@ -50,6 +54,7 @@ class Lane(Generic[T, C]):
         "_translations",
         "_turn",
         "done",
+        "held",
         "longest_wait",
         "service",
         "stuck",
@@ -58,7 +63,7 @@ class Lane(Generic[T, C]):
         "working",
     )
 
-    def __init__(self, least: int, most: int, now: float) -> None:
+    def __init__(self, least: int, most: int, now: float, anticipate: bool = False) -> None:
         self.width = Width(least, most)
         self._translations: deque[T] = deque()
         self._beginnings: deque[T] = deque()
@@ -73,6 +78,8 @@ class Lane(Generic[T, C]):
         self.done = 0  # jobs, ever
         self.service = 0.0  # seconds that helpers spent on them
         self.wait = self.longest_wait = 0.0  # seconds that they waited for a helper: all together, and the longest
+        self._anticipation = Anticipation() if anticipate else None
+        self.held = 0.0  # seconds for which ``take`` has just said to wait for a stream
         self._since = now  # the sample began
         self._done, self._busy = 0, 0.0  # in it
 
@@ -95,9 +102,11 @@ class Lane(Generic[T, C]):
     def _room(self) -> int:
         return min(self._most, self.width.helpers + self.stuck)
 
-    def add(self, task: T, first: bool = False) -> None:
+    def add(self, task: T, now: float, first: bool = False) -> None:
         """Queue a job; ``first`` for one that has been at work before."""
         job = task.job
+        if self._anticipation is not None and isinstance(job, Load):
+            self._anticipation.asked(job.file.fd, now)
         if isinstance(job, Translate):
             queue = self._translations
             first = first or job.known is not None
@@ -115,18 +124,34 @@ class Lane(Generic[T, C]):
         """Queue checks."""
         self._checks += checks
 
-    def take(self) -> T | None:
+    def take(self, now: float) -> T | None:
         """The job that is next, if a helper may have one. It is not at work before ``begin``."""
+        self.held = 0.0
         room = self._room
         if self.working >= room:
             return None
         loads = self._beginnings or self._later
         may_load = self._loading - self.stuck + 1 < room or not self._loading
         if loads and may_load and (not self._translations or not self._loading):
-            self._turn = not self._turn
-            first, second = (self._later, self._beginnings) if self._turn else (self._beginnings, self._later)
-            return (first or second).popleft()
+            task = self._next_load(now)
+            if task is not None:
+                return task
         return self._translations.popleft() if self._translations else None
+
+    def _next_load(self, now: float) -> T | None:
+        if self._anticipation is not None:
+            favourite = self._anticipation.favourite
+            for queue in (self._later, self._beginnings):
+                for task in queue:
+                    if isinstance(task.job, Load) and task.job.file.fd == favourite:
+                        queue.remove(task)
+                        return task
+            self.held = self._anticipation.wait(now) if not self._loading else 0.0
+            if self.held:
+                return None
+        self._turn = not self._turn
+        first, second = (self._later, self._beginnings) if self._turn else (self._beginnings, self._later)
+        return (first or second).popleft()
 
     def take_checks(self) -> list[tuple[Translate, C]]:
         """A batch of checks; none while one is at work, or somebody waits for something else."""
@@ -156,6 +181,9 @@ class Lane(Generic[T, C]):
         self.service += seconds
         self._done += 1
         self._busy += seconds
+        if self._anticipation is not None and isinstance(job, Load):
+            waiting = any(isinstance(t.job, Load) and t.job.file.fd == job.file.fd for t in self._later)
+            self._anticipation.done(job.file.fd, seconds, now, waiting)
         self.review(now)
 
     def review(self, now: float) -> None:

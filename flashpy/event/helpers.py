@@ -101,6 +101,7 @@ class HelperPool:
         self._helpers: dict[int, _Helper] = {}
         self._server = ForkServer(loop, config.min, self._born)
         self._closed = False
+        self._holding = False  # a timer for a stream that is waited for runs
         self._complained: set[str] = set()
 
     # Starting and ending
@@ -201,7 +202,7 @@ class HelperPool:
         if task is None:
             task = self._tasks[job] = _Task(job, self._device(job), now)
             self._metrics.jobs += 1
-            self._lane(task.device).add(task)
+            self._lane(task.device).add(task, now)
         task.waiting.append((done, wanted, now + self._config.timeout))
         self._employ()
 
@@ -221,7 +222,9 @@ class HelperPool:
     def _lane(self, device: int) -> _Lane:
         lane = self._lanes.get(device)
         if lane is None:
-            lane = self._lanes[device] = Lane(self._config.min, self._config.max, self._now.monotonic)
+            config = self._config
+            lane = Lane(config.min, config.max, self._now.monotonic, config.anticipate)
+            self._lanes[device] = lane
         return lane
 
     def _set_apart(self, task: _Task) -> None:
@@ -239,7 +242,7 @@ class HelperPool:
         new.begin(job, 0.0)
         for other in old.part(lambda queued: self._device(queued.job) == number):
             other.device = number
-            new.add(other)
+            new.add(other, self._now.monotonic)
 
     def _employ(self) -> None:
         """Give idle helpers the next jobs, and get more helpers if they are too few."""
@@ -250,13 +253,17 @@ class HelperPool:
 
     def _choose(self) -> _Task | None:
         """The next job, of the devices in turn; checks only where nobody waits for anything."""
+        now = self._now.monotonic
         for device, lane in list(self._lanes.items()):
-            while (task := lane.take()) is not None:
+            while (task := lane.take(now)) is not None:
                 if task.is_wanted():
                     self._lanes[device] = self._lanes.pop(device)  # the others first, next time
                     return task
                 self._tasks.pop(task.job, None)
                 self._metrics.jobs_cancelled += 1
+            if lane.held and not self._holding:
+                self._holding = True
+                self._loop.call_later(lane.held, self._go_on)
         for device, lane in self._lanes.items():
             if batch := lane.take_checks():
                 self._metrics.jobs += 1
@@ -264,6 +271,13 @@ class HelperPool:
                 task.waiting.append((partial(self._spread, batch), always, float("inf")))
                 return task
         return None
+
+    def _go_on(self) -> None:
+        """A stream has been waited for."""
+        self._holding = False
+        self._now.monotonic = time.monotonic()
+        if not self._closed:
+            self._employ()
 
     def _give(self, helper: _Helper, task: _Task) -> None:
         helper.task = task
@@ -369,7 +383,7 @@ class HelperPool:
             if task.kills >= _MAX_KILLS:
                 self._finish(task, Result(Outcome.FAILED))
             else:
-                self._lane(task.device).add(task, first=True)
+                self._lane(task.device).add(task, self._now.monotonic, first=True)
         self._employ()
         self._grow()
 

@@ -24,8 +24,13 @@ def cold(tmp_path: Path) -> bytes:
     return content
 
 
-def test_windows_are_loaded_ahead_of_their_turn(tmp_path: Path, cold: bytes) -> None:
-    with background(tmp_path) as server, Client(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
+@pytest.mark.parametrize("anticipate", [False, True])
+def test_windows_are_loaded_ahead_of_their_turn(tmp_path: Path, cold: bytes, anticipate: bool) -> None:
+    helpers = {"anticipate": anticipate}
+    with (
+        background(tmp_path, helpers=helpers) as server,
+        Client(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client,
+    ):
         assert client.get("/large").body == cold
         first = server.metrics()
         assert first["loads"] >= 1  # on a device that is not known yet nothing counts as resident
@@ -36,6 +41,22 @@ def test_windows_are_loaded_ahead_of_their_turn(tmp_path: Path, cold: bytes) -> 
         (device,) = server.metrics()["pool"]["devices"].values()
         assert device["done"] >= 3
         assert device["service_ms"] > 0
+
+
+def test_streams_that_are_kept_together_all_come_to_their_end(tmp_path: Path) -> None:
+    contents = {f"/{number}": os.urandom(2 * 2**20 + number) for number in range(6)}
+    for name, content in contents.items():
+        with (tmp_path / name[1:]).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with background(tmp_path, helpers={"anticipate": True, "min": 1, "max": 2}) as server, ExitStack() as stack:
+        port = int(server.url.rpartition(":")[2])
+        clients = {name: stack.enter_context(Client(("127.0.0.1", port))) for name in contents}
+        for name, client in clients.items():
+            client.ask(name)
+        assert {name: client.answer().body for name, client in clients.items()} == contents
 
 
 def test_who_reads_slowly_has_one_window_ahead_and_no_more(tmp_path: Path, cold: bytes) -> None:
