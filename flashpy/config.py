@@ -65,7 +65,7 @@ class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
     file_entries: Count = 10_000
     file_bytes: Count = 64 * 2**20
     descriptors: Count = 1_000
-    small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 64 * 2**10
+    small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 32 * 2**10
 
 
 class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
