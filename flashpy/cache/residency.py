@@ -130,13 +130,15 @@ class Residency:
         means = self._means.get(file.device)
         if means is None:
             return False
-        if file.loaded is not None:
+        trusted = means is Means.MEMORY or not self.busy(file, now)
+        if file.loaded is not None and trusted:
             first, end, until = file.loaded.get(offset // WINDOW, (0, 0, 0.0))
             if first <= offset and offset + length <= end and now < until:
                 return True
         if means is Means.MEMORY or not self._tested(file, offset, length, means):
             return False
-        self._remember(file, offset, length, now + TESTED)
+        if trusted:
+            self._remember(file, offset, length, now + TESTED)
         return True
 
     def _tested(self, file: Descriptor, offset: int, length: int, means: Means) -> bool:
@@ -180,8 +182,7 @@ class Residency:
             self._busy_until[file.device] = now + BUSY
 
     def busy(self, file: Descriptor, now: float) -> bool:
-        """Whether windows of the file's device had to be loaded lately: then what the test says may be untrue in the
-        next moment, and ``read_now``, which such a device knows, is the better way to send."""
+        """Whether windows of the file's device had to be loaded lately: then what was true may soon not be."""
         return self._busy_until.get(file.device, 0.0) > now
 
     def read_now(self, file: Descriptor, offset: int, length: int) -> memoryview | None:

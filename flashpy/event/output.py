@@ -153,7 +153,7 @@ class Output:
     def _send_slice(self, piece: Slice) -> Progress:
         if not self._clear(piece):
             return Progress.ABSENT
-        by_memory = self._loads > 0 or self._residency.busy(piece.file, self._now.monotonic)
+        by_memory = self._loads > 0
         if by_memory:
             sent = self._send_by_memory(piece)
             if sent < 0:
@@ -178,8 +178,12 @@ class Output:
         return Progress.SENT
 
     def _send_by_memory(self, piece: Slice) -> int:
-        """Send of a window while its disk is busy, when memory is short and pages may go at any moment: sendfile would
-        wait for them, a read that may not wait says so. The bytes sent, or -1 if the window must be loaded (again)."""
+        """Send of a window that a helper has just loaded: if memory is so short that pages have gone again, sendfile
+        would wait for them, a read that may not wait says so. The bytes sent, or -1 if it must be loaded again.
+
+        Not for what is hot: the kernel does not take reads of one place, again and again, for use (folio_mark_accessed
+        in filemap_read), so it would let go of just those pages.
+        """
         data = self._residency.read_now(piece.file, piece.offset, self._cleared)
         if data is None or (not data and self._loads >= LOAD_TRIES):
             return self._send_file(piece)
@@ -194,14 +198,11 @@ class Output:
         return sent
 
     def _clear(self, piece: Slice) -> bool:
-        """Whether the window at the beginning of the slice may be tried: tested now, or still good from before. While
-        its disk is busy, sending by memory is itself the test."""
+        """Whether the window at the beginning of the slice may be sent: tested now, or still good from before."""
         if not self._cleared:
             length = window_of(piece.offset, piece.length)
-            now = self._now.monotonic
-            if not self._residency.busy(piece.file, now):
-                if not self._residency.resident(piece.file, piece.offset, length, now):
-                    return False
-                self._metrics.residency_hits += 1
+            if not self._residency.resident(piece.file, piece.offset, length, self._now.monotonic):
+                return False
+            self._metrics.residency_hits += 1
             self._cleared = length
         return True
