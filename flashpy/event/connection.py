@@ -178,8 +178,6 @@ class Connection:
             return
         found = self._output.behind(window)
         if found is None:
-            if not self._output.queue:
-                self._ahead = None
             return
         self._ahead, resident = found
         if not resident:
@@ -366,6 +364,7 @@ class Connection:
 
     def _all_sent(self) -> None:
         wire = self._wire
+        self._ahead = None  # it holds a file open
         if self._writing:
             self._set_writing(False)
         if self.state is State.IDLE and self._reading and wire.quiet and not self._service.draining:
