@@ -157,6 +157,7 @@ def test_the_access_log(root: Path, tmp_path_factory: pytest.TempPathFactory, ar
         client.ask("/", "User-Agent: a")
         client.ask("/none", "Connection: close")
         assert (client.answer().status, client.answer().status) == (200, 404)
+        eventually("two lines are there", lambda: path.exists() and path.read_text().count("\n") == 2)
         with Client(("127.0.0.1", port_of(server)), receive_buffer=4096) as cut:
             cut.ask("/big")
             assert cut.sock.recv(1000)
