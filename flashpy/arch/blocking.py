@@ -293,26 +293,31 @@ class Conversation:
                 self._record(request, response, max(0, response.length - (end - self._sent)), began)
 
     def _send_pieces(self, pieces: Sequence[Piece]) -> None:
-        """Bytes in one system call, then slices by sendfile(2)."""
-        parts = [piece for piece in pieces if not isinstance(piece, Slice)]
-        slices = [piece for piece in pieces if isinstance(piece, Slice)]
-        if len(slices) > 1:  # parts stand between them (RFC 9110, 14.6)
-            for piece in pieces:
-                self._send_pieces((piece,))
-            return
+        """Bytes up to the next slice in one system call, slices by sendfile(2)."""
         self._rate_mark = time.monotonic(), self._sent
-        if parts:
-            flags = socket.MSG_MORE if slices else 0
-            sent = self._sock.send(parts[0], flags) if len(parts) == 1 else self._sock.sendmsg(parts, (), flags)
-            self._sent += sent
-            rest = (
-                memoryview(parts[0] if len(parts) == 1 else b"".join(parts))[sent:] if sent < length_of(parts) else b""
-            )
+        parts: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, Slice):
+                self._send_bytes(parts, socket.MSG_MORE)
+                parts.clear()
+                self._send_slice(piece)
+            else:
+                parts.append(piece)
+        self._send_bytes(parts, 0)
+
+    def _send_bytes(self, parts: list[bytes], flags: int) -> None:
+        if not parts:
+            return
+        if len(parts) == 1:
+            sent = self._patiently(self._sock.send, parts[0], flags)
+        else:
+            sent = self._patiently(self._sock.sendmsg, parts, (), flags)
+        self._sent += sent
+        if sent < length_of(parts):
+            rest = memoryview(b"".join(parts))[sent:]
             while rest:
-                self._sent += (sent := self._patiently(self._sock.send, rest[:CHUNK]))
+                self._sent += (sent := self._patiently(self._sock.send, rest[:CHUNK], flags))
                 rest = rest[sent:]
-        for piece in slices:
-            self._send_slice(piece)
 
     def _send_slice(self, piece: Slice) -> None:
         position, left = piece.offset, piece.length
