@@ -4,7 +4,7 @@ import ctypes
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,13 @@ def dead(tmp_path: Path) -> Iterator[Path]:
     """A directory in which every look-up waits until the test ends."""
     place = tmp_path / "elsewhere" / "dead"
     place.mkdir(parents=True)
-    yield from _mounted(place)
+    with mounted(place):
+        yield place
 
 
-def _mounted(place: Path) -> Iterator[Path]:
+@contextmanager
+def mounted(place: Path) -> Iterator[None]:
+    """Mount a dead file system while the block runs."""
     try:
         fd = os.open("/dev/fuse", os.O_RDWR)
     except OSError as error:
@@ -34,7 +37,7 @@ def _mounted(place: Path) -> Iterator[Path]:
         os.close(fd)
         pytest.skip(f"a dead mount takes root: {os.strerror(ctypes.get_errno())}")
     try:
-        yield place
+        yield
     finally:
         os.close(fd)  # which aborts everything that waits
         _libc.umount2(os.fsencode(place), _MNT_FORCE | _MNT_DETACH)
@@ -45,7 +48,8 @@ def dead_inside(tmp_path: Path) -> Iterator[Path]:
     """The same beneath the root."""
     place = tmp_path / "root" / "dead"
     place.mkdir(parents=True)
-    yield from _mounted(place)
+    with mounted(place):
+        yield place
 
 
 def connect(stack: ExitStack, server: Background) -> Client:
@@ -95,3 +99,17 @@ def test_a_link_to_a_dead_mount_starves_nobody_for_long(dead: Path, tmp_path: Pa
         assert_others_are_served(stack, server, root, "others")
         assert {client.answer().status for client in waiting} == {503}
         assert_others_are_served(stack, server, root, "more")
+
+
+def test_what_is_mounted_later_is_known_too(tmp_path: Path) -> None:
+    place = tmp_path / "later"
+    place.mkdir()
+    with ExitStack() as stack:
+        helpers = {"min": 1, "max": 1, "total": 2}
+        server = stack.enter_context(background(tmp_path, helpers=helpers, server={"timeout_graceful_shutdown": 0.0}))
+        assert_others_are_served(stack, server, tmp_path, "before")
+        stack.enter_context(mounted(place))
+        time.sleep(2.5)  # the table is looked at once a second
+        connect(stack, server).ask("/later/x")
+        assert_others_are_served(stack, server, tmp_path, "after")
+        assert len(server.metrics()["pool"]["devices"]) == 2
