@@ -9,16 +9,15 @@ of a stream together, some in a row. Time is the model's, not the machine's.
 
 from __future__ import annotations
 
-import argparse
 import heapq
-import json
 import math
 import random
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.harness import RESULTS
+from benchmarks import harness, result
+from benchmarks.result import Chart, Column, Result, Run
+from benchmarks.servers import Choice
 from flashpy.dispatch.anticipation import Anticipation
 
 CYLINDERS = 10_000
@@ -92,23 +91,29 @@ def simulate(policy: str, think: float, seconds: float = SECONDS) -> float:
 
 def main() -> int:
     """Run the simulation from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to write the tables")
+    parser = harness.parser(__doc__ or "", "", rounds=1, seconds=SECONDS)
     options = parser.parse_args()
-    rows = [[simulate(policy, think / 1000) for policy in POLICIES] for think in THINK_MS]
-    lines = ["# Anticipatory scheduling on a model of a disk", "", (__doc__ or "").partition("\n\n")[2].strip(), "",
-             f"MB/s of {STREAMS} streams together, windows of {WINDOW >> 10} KiB, {SECONDS:g} s of the model's time.",
-             "",
-             f"| mean think time, ms | {' | '.join(POLICIES)} |", f"|---:|{'---:|' * len(POLICIES)}"]  # fmt: skip
-    for think, row in zip(THINK_MS, rows, strict=True):
-        lines.append(f"| {think:g} | {' | '.join(f'{value:.1f}' for value in row)} |")
-    text = "\n".join(lines) + "\n"
-    print(text)
-    table = {"policies": POLICIES, "think_ms": THINK_MS, "mb_per_second": rows, "seed": SEED, "streams": STREAMS}
-    (options.results / "anticipation.model.json").write_text(json.dumps(table, indent=1) + "\n")
-    (options.results / "anticipation.model.md").write_text(text)
-    return 0
+    found = Result(
+        name="anticipation",
+        title="Anticipatory scheduling on a model of a disk: MB/s of all streams together",
+        columns=(Column("mb_per_second", "MB/s of the model", 1),),
+        chart=Chart(("mb_per_second",), columns=2),
+        cases={f"{think:g}": f"think time {think:g} ms in the mean" for think in THINK_MS},
+        servers={policy: policy for policy in POLICIES},
+        settings={
+            "streams": STREAMS,
+            "window KiB": WINDOW >> 10,
+            "seconds of the model": options.seconds,
+            "seed": SEED,
+        },
+        machine=harness.machine([], Choice(options.python)),
+    )
+    for think in THINK_MS:
+        for policy in POLICIES:
+            figures = {"mb_per_second": simulate(policy, think / 1000, options.seconds)}
+            found.runs.append(Run(1, f"{think:g}", policy, figures))
+    return result.finish(found, options.results)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.guarded(main))
