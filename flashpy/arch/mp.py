@@ -95,7 +95,7 @@ class MultiProcess:
         try:
             self._master = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
             self._control.send(pickle.dumps(orders))
-            await asyncio.get_running_loop().run_in_executor(None, self._ask)
+            await asyncio.get_running_loop().run_in_executor(None, self._ask, self._control)
         except OSError as error:
             raise StartError(f"The master of the worker processes does not start: {error.strerror or error}.") from None
         finally:
@@ -103,12 +103,11 @@ class MultiProcess:
             if log is not None and path != "-":
                 os.close(log)
 
-    def _ask(self, what: Drain | None = None) -> Report:
+    def _ask(self, control: socket.socket, what: Drain | None = None) -> Report:
         """Ask the master for a report, or tell it to end and get its last."""
-        assert self._control is not None
-        self._control.settimeout(PATIENCE + (what.timeout if what else 0.0))
-        self._control.send(pickle.dumps(what))
-        message = self._control.recv(ROOM)
+        control.settimeout(PATIENCE + (what.timeout if what else 0.0))
+        control.send(pickle.dumps(what))
+        message = control.recv(ROOM)
         if not message:
             raise OSError("it has ended")
         report: Report = pickle.loads(message)
@@ -118,8 +117,10 @@ class MultiProcess:
 
     async def drain(self, timeout: float) -> None:
         """See Architecture."""
-        with contextlib.suppress(OSError):
-            await asyncio.get_running_loop().run_in_executor(None, self._ask, Drain(timeout))
+        control, self._control = self._control, None  # nobody else may ask while the last report is awaited
+        if control is not None:
+            with control, contextlib.suppress(OSError):
+                await asyncio.get_running_loop().run_in_executor(None, self._ask, control, Drain(timeout))
 
     async def close(self) -> None:
         """See Architecture."""
@@ -137,7 +138,7 @@ class MultiProcess:
     def snapshot(self) -> dict[str, Any]:
         """See Architecture. It waits for the master's answer, which does little but answer."""
         try:
-            report = self._ask() if self._control is not None else Report({}, [], 0)
+            report = self._ask(self._control) if self._control is not None else Report({}, [], 0)
         except OSError:
             report = Report({}, [], 0)
         return {**report.counts, "connections": report.busy, "cache": {}, "workers": report.pids}

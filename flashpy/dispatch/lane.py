@@ -95,8 +95,9 @@ class Lane(Generic[T, C]):
 
     @property
     def wanted(self) -> int:
-        """How many helpers should be at work."""
-        return min(self._room, self.working + self.waiting)
+        """How many helpers should be at work; one for checks too, or nobody would do them while another device keeps
+        all helpers there are."""
+        return min(self._room, self.working + self.waiting + (bool(self._checks) and not self._checking))
 
     @property
     def _room(self) -> int:

@@ -84,6 +84,33 @@ def test_a_dead_mount_beneath_the_root_starves_nobody(dead_inside: Path) -> None
         assert len(metrics["pool"]["pids"]) <= 4
 
 
+def test_a_change_is_seen_though_a_dead_mount_keeps_all_helpers(dead_inside: Path) -> None:
+    """The look at a known file waits for no one, and must not be forgotten for want of a helper."""
+    root = dead_inside.parent
+    (root / "known").write_text("old")
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            background(
+                root,
+                helpers={"min": 1, "max": 1, "total": 4},
+                cache={"valid": 0.1},
+                server={"timeout_graceful_shutdown": 0.0},
+            )
+        )
+        client = connect(stack, server)
+        assert client.get("/known").body == b"old"
+        connect(stack, server).ask("/dead/x")
+        eventually("the only helper is kept", lambda: server.metrics()["pool"]["idle"] == 0)
+        (root / "new").write_text("new!")
+        (root / "new").rename(root / "known")
+
+        def seen() -> bool:
+            time.sleep(0.06)  # often enough for it to be looked at beside, not before the answer
+            return client.get("/known").body == b"new!"
+
+        eventually("the change is seen", seen)
+
+
 def test_a_link_to_a_dead_mount_starves_nobody_for_long(dead: Path, tmp_path: Path) -> None:
     """Nobody can know where it leads before it has been followed."""
     root = tmp_path / "root"
