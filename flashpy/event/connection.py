@@ -56,7 +56,8 @@ class Connection:
         "_ended",
         "_fd",
         "_output",
-        "_rate_mark",
+        "_rate_sent",
+        "_rate_since",
         "_reading",
         "_recall",
         "_recv",
@@ -86,7 +87,8 @@ class Connection:
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
         self._touched = now
-        self._rate_mark = (now, 0)
+        self._rate_since = 0.0  # when the sending began that is to be judged; between, minus the seconds it has lasted
+        self._rate_sent = 0  # what had been sent by then
         self.client = client
         self.state = State.NEW
         self._reading = False
@@ -208,11 +210,11 @@ class Connection:
             return self._touched + limits.timeout_keep_alive
         if self.state is not State.SENDING or self._touched + limits.timeout_send <= now:
             return 0.0
-        since, sent = self._rate_mark
-        if now - since >= limits.timeout_send:
-            if self._output.sent - sent < limits.min_send_rate * (now - since):
+        seconds = now - self._rate_since
+        if seconds >= limits.timeout_send:
+            if self._output.sent - self._rate_sent < limits.min_send_rate * seconds:
                 return 0.0
-            self._rate_mark = (now, self._output.sent)
+            self._rate_since, self._rate_sent = now, self._output.sent
         return self._touched + limits.timeout_send
 
     def expire(self) -> None:
@@ -359,7 +361,6 @@ class Connection:
         self._set_writing(True)
         if self.state is not State.SENDING:
             self._touched = now
-            self._rate_mark = (now, self._output.sent)
             self._enter(State.SENDING)
 
     def _all_sent(self) -> None:
@@ -425,7 +426,12 @@ class Connection:
 
     def _enter(self, state: State) -> None:
         if self.state is not state:
-            self._service.deadlines.enter(self, state, self._service.now.monotonic)
+            since = now = self._service.now.monotonic
+            if state is State.SENDING:  # it goes on; what helpers took between is not the client's fault
+                since = self._rate_since = self._rate_since + now
+            elif self.state is State.SENDING:
+                self._rate_since -= now
+            self._service.deadlines.enter(self, state, since)
 
     # Ending
 

@@ -55,12 +55,12 @@ class Deadlines:
         """All connections, in no particular order; a copy."""
         return [timed for table in self._tables.values() for timed in table]
 
-    def enter(self, timed: Timed, state: State, now: float) -> None:
-        """Move to a state (from CLOSED: add; to CLOSED: remove)."""
+    def enter(self, timed: Timed, state: State, since: float) -> None:
+        """Move to a state that counts from then on (from CLOSED: add; to CLOSED: remove)."""
         self._tables[timed.state].pop(timed, None)
         timed.state = state
         if state is not State.CLOSED:
-            self._tables[state][timed] = now + self._limits.get(state, float("inf"))
+            self._tables[state][timed] = since + self._limits.get(state, float("inf"))
 
     def sweep(self, now: float, failed: Callable[[Timed], None]) -> int:
         """Expire what is late, and say how many. ``failed`` is told of one whose expiry raised."""

@@ -128,6 +128,21 @@ def test_a_reader_that_is_too_slow_is_given_up(stack: ExitStack, root: Path) -> 
     assert server.metrics()["timeouts"] == 1
 
 
+def test_a_slow_reader_of_what_is_not_in_memory_is_given_up_too(stack: ExitStack, root: Path) -> None:
+    size = big_file(root)
+    server = serve(stack, root, timeout_send=0.5, min_send_rate=10**12)
+    client = connect(stack, server, receive_buffer=65536)
+    taken = 0
+    with (root / "big").open("rb") as file:
+        client.ask("/big")
+        while taken < size and (piece := _take(client)):
+            taken += piece
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # so that a helper is needed again and again
+            time.sleep(0.005)
+    assert taken < size
+    assert server.metrics()["timeouts"] == 1
+
+
 def test_a_reader_that_is_fast_enough_gets_all(stack: ExitStack, root: Path) -> None:
     size = big_file(root)
     server = serve(stack, root, timeout_send=0.5, min_send_rate=1)
