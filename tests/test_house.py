@@ -18,6 +18,7 @@ LAYERS = {
     "memory": 0,
     "metrics": 0,
     "now": 0,
+    "process": 0,
     "http": 1,
     "job": 1,
     "dispatch": 2,
@@ -119,8 +120,8 @@ def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*HELPERS, *(path for path in MODULES if part_of(path) == "job")], ids=name_of)
 def test_helpers_import_little(path: Path) -> None:
-    """The standard library, flashpy.job and flashpy.buffers: a helper must be quick to start and small."""
-    assert parts_imported(path) <= {"job", "buffers"}
+    """The standard library, flashpy.job and what is below: a helper must be quick to start and small."""
+    assert parts_imported(path) <= {"job", "buffers", "process"}
     assert {name.split(".")[0] for name in imports_of(path)} <= {"flashpy", *sys.stdlib_module_names}
 
 
@@ -145,6 +146,7 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.job.kinds",
         "flashpy.job.perform",
         "flashpy.job.programs",
+        "flashpy.process",
     ]
 
 

@@ -7,7 +7,6 @@ nobody else can write to it. When it is closed, the master ends, and its workers
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import json
 import logging
@@ -30,8 +29,8 @@ from flashpy.arch.blocking import Common, Driver, share
 from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.errors import StartError
-from flashpy.job.programs import set_title
 from flashpy.metrics import Metrics
+from flashpy.process import die_with, set_title
 
 ROOM = 256 * 1024
 """Bytes of a message."""
@@ -44,7 +43,6 @@ PAUSE = 0.1
 _PROGRAM = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from flashpy.arch.mp import main; main(sys.argv[2])"
 )
-_PR_SET_PDEATHSIG = 1
 
 
 class Orders(NamedTuple):
@@ -209,8 +207,10 @@ class Master:
                     return
 
     def _fork(self, row: int) -> None:
+        master = os.getpid()
         pid = os.fork()
         if pid == 0:
+            die_with(master)
             self._work(row)
         pidfd = os.pidfd_open(pid)
         self._workers[pidfd] = pid, row
@@ -245,7 +245,6 @@ class Master:
 
     def _work(self, row: int) -> NoReturn:
         """What a worker does all its life."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         self._control.close()
         set_title(f"flashpy: worker {row} of {os.getppid()}")
         metrics = self._board.read(row)

@@ -7,7 +7,6 @@ never forks, which would stall its loop.
 """
 
 import array
-import ctypes
 import errno
 import gc
 import os
@@ -19,6 +18,7 @@ from typing import NoReturn
 
 from flashpy.job.framing import BadMessage, decode_job, encode_result
 from flashpy.job.kinds import Job, Outcome, Result
+from flashpy.process import set_title
 
 BORN = struct.Struct("=ii")
 """The fork server's answer: the process id of a new helper, or -1 and an errno. The pipe's end travels beside it."""
@@ -117,16 +117,3 @@ def descriptors_in(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
     return fds.tolist()
-
-
-def set_title(title: str) -> None:
-    """Write what ``ps`` shows over the process's own arguments (their place: proc_pid_stat(5), fields 48 and 49)."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        start, end = int(fields[45]), int(fields[46])
-        if end > start:
-            room = end - start
-            ctypes.memmove(start, title.encode()[: room - 1].ljust(room, b"\0"), room)
-    except (OSError, IndexError, ValueError):
-        pass  # a title is for people; the work does not need it
