@@ -50,7 +50,7 @@ class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
     total: Annotated[int, Meta(ge=1, le=1_000)] = 32
     idle: Seconds = 30.0
     timeout: Seconds = 30.0
-    anticipate: bool = False
+    anticipate: bool = True
 
 
 class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
