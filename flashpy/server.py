@@ -21,6 +21,7 @@ from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.event.listener import bind, url_of
+from flashpy.event.programs import LocalStarter
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
 
@@ -67,7 +68,7 @@ class Server:
         try:
             for address in self.config.server.bind:
                 self._sockets += bind(address, self.config.server.backlog)
-            self._architecture = architecture(self.config, self._sockets, self._metrics)
+            self._architecture = architecture(self.config, self._sockets, self._metrics, LocalStarter())
             await self._architecture.start()
         except BaseException:
             await self._close()

@@ -23,7 +23,7 @@ class Amped(EventDriven):
         loop = asyncio.get_running_loop()
         root = os.fsencode(os.path.abspath(config.site.root))
         small = config.cache.small_file
-        self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, (root,))
+        self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, self._starter, (root,))
         await self._pool.start()
         return self._pool
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flashpy.config import Config
+from flashpy.event.programs import Starter
 from flashpy.metrics import Metrics
 
 
@@ -42,8 +43,9 @@ _HOMES = {
 """Where each architecture is; only the one that is chosen gets imported."""
 
 
-def architecture(config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> Architecture:
-    """The architecture that the configuration names, for these listening sockets."""
+def architecture(config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> Architecture:
+    """The architecture that the configuration names, for these listening sockets, with helper programs from this
+    starter."""
     module, _, name = _HOMES[config.server.architecture].partition(":")
-    made: Architecture = getattr(importlib.import_module(module), name)(config, sockets, metrics)
+    made: Architecture = getattr(importlib.import_module(module), name)(config, sockets, metrics, starter)
     return made

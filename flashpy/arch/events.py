@@ -13,6 +13,7 @@ from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
 from flashpy.event.listener import Listener
+from flashpy.event.programs import Starter
 from flashpy.event.service import Service
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
@@ -28,8 +29,9 @@ _log = logging.getLogger("flashpy")
 class EventDriven:
     """Serves connections in the running loop (an arch.architecture.Architecture, but for its runner)."""
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> None:
+    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
         self._config = config
+        self._starter = starter
         self._sockets = sockets
         self._metrics = metrics
         self._now = Now(time.monotonic(), time.time())

@@ -29,6 +29,7 @@ from flashpy.arch.blocking import Common, Driver, share
 from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.errors import StartError
+from flashpy.event.programs import Starter
 from flashpy.metrics import Metrics
 from flashpy.process import die_with, set_title
 
@@ -71,7 +72,7 @@ class Report(NamedTuple):
 class MultiProcess:
     """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture)."""
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> None:
+    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
         self._config = config
         self._sockets = sockets
         self._metrics = metrics

@@ -12,6 +12,7 @@ from flashpy.arch.blocking import Common, Driver
 from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.event.accesslog import open_log
+from flashpy.event.programs import Starter
 from flashpy.metrics import Metrics
 
 POLL = 0.02
@@ -21,7 +22,7 @@ POLL = 0.02
 class MultiThreaded:
     """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture)."""
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics) -> None:
+    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
         self._config = config
         self._sockets = sockets
         self._metrics = metrics

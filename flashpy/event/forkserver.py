@@ -4,12 +4,10 @@ import asyncio
 import logging
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from flashpy.errors import StartError
+from flashpy.event.programs import Program, Starter
 from flashpy.job.programs import BORN, descriptors_in
 
 _log = logging.getLogger("flashpy.helpers")
@@ -17,28 +15,27 @@ _log = logging.getLogger("flashpy.helpers")
 _START_SECONDS = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _NOT_STARTED = "The helper processes did not start; is this Python installation complete?"
-_TITLE_ROOM = "." * 64
 _CMSG_ROOM = socket.CMSG_SPACE(4)
-
-
-def helper_program(name: str) -> Path:
-    """The path of a helper program: inside the package when installed, beside it in a source tree."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_helpers" / f"{name}.py"
-    return inside if inside.exists() else package.parent / "helpers" / f"{name}.py"
 
 
 class ForkServer:
     """The process that helpers are forked from. ``born`` is called with the process id and the pipe of each."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, least: int, born: Callable[[int, socket.socket], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        starter: Starter,
+        least: int,
+        born: Callable[[int, socket.socket], None],
+    ) -> None:
         self._loop = loop
+        self._starter = starter
         self._least = least
         self._born = born
         self._count = 0  # born, ever
         self.births = 0  # asked for and not yet there
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._program: Program | None = None
+        self._control: socket.socket | None = None  # its link, while it lives
         self._ready: asyncio.Future[None] | None = None  # while starting
         self._restarting: asyncio.Task[None] | None = None
         self._pause = 0.0  # before it is started again; doubles while no helper comes
@@ -47,7 +44,7 @@ class ForkServer:
     @property
     def pid(self) -> int | None:
         """Its process id; None while there is none."""
-        return self._process.pid if self._process is not None and self._control is not None else None
+        return self._program.pid if self._program is not None and self._control is not None else None
 
     async def start(self) -> None:
         """Start it and the least number of helpers, and wait until they are there.
@@ -56,8 +53,8 @@ class ForkServer:
             StartError: they do not come.
         """
         self._ready = self._loop.create_future()
-        self._adopt(*_start())
         try:
+            await self._adopt(await self._starter.start("disk"))
             await asyncio.wait_for(self._ready, _START_SECONDS)
         except TimeoutError:
             raise StartError(_NOT_STARTED) from None
@@ -70,13 +67,9 @@ class ForkServer:
         self._drop_control()
         if self._restarting is not None:
             self._restarting.cancel()
-        process, self._process = self._process, None
-        if process is not None:
-            try:
-                await self._loop.run_in_executor(None, process.wait, 5.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        program, self._program = self._program, None
+        if program is not None:
+            await program.ended()
 
     def ask(self, count: int) -> None:
         """Ask for so many more helpers."""
@@ -89,13 +82,13 @@ class ForkServer:
                 return  # it has died: its reader will see to it
             self.births += 1
 
-    def _adopt(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    async def _adopt(self, program: Program) -> None:
         if self._closed:
-            control.close()
-            process.wait()
+            program.control.close()
+            await program.ended()
             return
-        self._process, self._control = process, control
-        self._loop.add_reader(control.fileno(), self._readable)
+        self._program, self._control = program, program.control
+        self._loop.add_reader(program.control.fileno(), self._readable)
         self.births = 0
         self.ask(self._least)
 
@@ -141,33 +134,17 @@ class ForkServer:
             self._restarting = self._loop.create_task(self._restart())
 
     async def _restart(self) -> None:
-        """Start another, off the loop: running a program may have to read it from the disk."""
-        if self._process is not None:
-            await self._loop.run_in_executor(None, self._process.wait)
+        """Start another."""
+        program, self._program = self._program, None
+        if program is not None:
+            await program.ended()
         while not self._closed:
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
-                process, control = await self._loop.run_in_executor(None, _start)
-            except (OSError, StartError) as error:
+                program = await self._starter.start("disk")
+            except StartError as error:
                 _log.error("The fork server of the helpers does not start: %s", error)
                 continue
-            self._adopt(process, control)
+            await self._adopt(program)
             return
-
-
-def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the program of the disk helpers. The one place that starts helper programs."""
-    package = Path(__file__).resolve().parent.parent.parent
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    fd = theirs.fileno()
-    command = [sys.executable, "-I", "-S", str(helper_program("disk")), str(package), str(fd), _TITLE_ROOM]
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd,))
-    except OSError as error:
-        ours.close()
-        raise StartError(f"The helper program cannot be run with {sys.executable}: {error.strerror}.") from None
-    finally:
-        theirs.close()
-    return process, ours

@@ -20,6 +20,7 @@ from flashpy.config import HelpersSection
 from flashpy.dispatch.lane import Lane
 from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
+from flashpy.event.programs import Starter
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
 from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate, always
 from flashpy.job.programs import descriptors_in, send_with
@@ -83,6 +84,7 @@ class HelperPool:
         small: int,
         now: Now,
         metrics: Metrics,
+        starter: Starter,
         roots: Iterable[bytes] = (),
     ) -> None:
         self._loop = loop
@@ -99,7 +101,7 @@ class HelperPool:
         self._mounts_changed = select.poll()
         self._idle: list[_Helper] = []  # the last to become idle is the next to work: its memory is warm
         self._helpers: dict[int, _Helper] = {}
-        self._server = ForkServer(loop, config.min, self._born)
+        self._server = ForkServer(loop, starter, config.min, self._born)
         self._closed = False
         self._holding = False  # a timer for a stream that is waited for runs
         self._complained: set[str] = set()

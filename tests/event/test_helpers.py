@@ -14,6 +14,7 @@ import pytest
 from flashpy.buffers import Descriptor
 from flashpy.config import HelpersSection
 from flashpy.event.helpers import HelperPool
+from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -26,7 +27,8 @@ async def pool_of(
     """A started pool."""
     config = HelpersSection(min=least, max=most, idle=idle, timeout=timeout)
     roots = [os.fsencode(root)] if root else []
-    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, Now(time.monotonic(), time.time()), Metrics(), roots)
+    now = Now(time.monotonic(), time.time())
+    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, now, Metrics(), LocalStarter(), roots)
     await pool.start()
     try:
         yield pool
@@ -90,7 +92,7 @@ async def test_equal_jobs_in_flight_are_done_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     metrics = Metrics()
     loop = asyncio.get_running_loop()
-    pool = HelperPool(loop, HelpersSection(min=1, max=1), 65_536, Now(), metrics)
+    pool = HelperPool(loop, HelpersSection(min=1, max=1), 65_536, Now(), metrics, LocalStarter())
     await pool.start()
     results: list[Result] = []
     for _ in range(5):
