@@ -4,13 +4,11 @@ Acts on the whole process (signals, the limit on open files, the garbage collect
 else, so that an embedded server does none of them.
 """
 
-import asyncio
-import gc
 import logging
 import os
-import resource
-import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,14 +17,12 @@ from click.core import ParameterSource
 
 from flashpy import __version__
 from flashpy.config import Config, load
-from flashpy.errors import ConfigError, StartError
+from flashpy.errors import ConfigError, StartError, WorkerError
+from flashpy.event.listener import url_of
 from flashpy.http import head
-from flashpy.server import Server, new_event_loop
+from flashpy.supervisor.supervisor import Supervisor
 
-EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-RESERVED_DESCRIPTORS = 128
-"""For sockets and pipes of our own, logs, and descriptors on their way from helpers."""
+EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class _Lines(click.types.StringParamType):
@@ -140,8 +136,8 @@ def serve(
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "level": log_level},
     }
-    config = load(file, {name: _given(values) for name, values in given.items()})
-    sys.exit(_serve(config))
+    overrides = {name: _given(values) for name, values in given.items()}
+    sys.exit(_serve(partial(load, file, overrides)))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -161,7 +157,7 @@ COMMANDS = {"check": check}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration."""
+    """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration, 3 no worker could start."""
     words = sys.argv[1:] if arguments is None else arguments
     command = COMMANDS.get(words[0]) if words else None
     try:
@@ -177,7 +173,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(EXIT_USAGE)
     except StartError as error:
         click.echo(f"flashpy: {error}", err=True)
-        sys.exit(EXIT_NOT_STARTED)
+        sys.exit(EXIT_WORKER if isinstance(error, WorkerError) else EXIT_NOT_STARTED)
     except click.Abort:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(EXIT_CLEAN)
@@ -214,15 +210,14 @@ def _first_address(file: Path | None) -> tuple[str, int]:
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 
-def _serve(config: Config) -> int:
+def _serve(read: Callable[[], Config]) -> int:
+    config = read()
     _open_standard_streams()
     logging.basicConfig(
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
-    _raise_descriptor_limit(config)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_run(config))
+    return Supervisor(config, read, _banner).run()
 
 
 def _open_standard_streams() -> None:
@@ -239,49 +234,6 @@ def _open_standard_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
-async def _run(config: Config) -> int:
-    loop = asyncio.get_running_loop()
-    server = Server(config)
-    interrupted = asyncio.Event()
-
-    def interrupt() -> None:
-        if interrupted.is_set():
-            os._exit(EXIT_INTERRUPTED)  # the second one: at once
-        interrupted.set()
-
-    await server.start()
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, interrupted.set)
-    _banner(server)
-    gc.collect()
-    # What lives now lives for long, so no collection needs to look at it; and what comes later (cache entries above
-    # all) has no cycles, so a full collection would only stall the loop: 40 ms with some ten thousand entries.
-    gc.freeze()
-    gc.set_threshold(1_000, 3, 1_000_000)
-    await interrupted.wait()
-    if sys.stderr.isatty():
-        click.echo("\nEnding; a second Ctrl-C ends at once.", err=True)
-    await server.stop()
-    return EXIT_CLEAN
-
-
-def _raise_descriptor_limit(config: Config) -> None:
-    """Raise the soft limit on open files to what is needed, and let the table grow now (it waits for RCU later)."""
-    needed = config.limits.connections + config.cache.descriptors + config.helpers.total + RESERVED_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    if soft != resource.RLIM_INFINITY and soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    if limit < needed:
-        logging.getLogger("flashpy").warning(
-            "The hard limit on open files is %d, but %d may be needed; raise it (ulimit -n), or lower "
-            "limits.connections or cache.descriptors.",
-            hard,
-            needed,
-        )
-    os.close(os.dup2(0, limit - 1, inheritable=False))
-
-
 def _workers(config: Config) -> str:
     """Who waits for the disk."""
     helpers, architecture = config.helpers, config.server.architecture
@@ -291,18 +243,19 @@ def _workers(config: Config) -> str:
     return f"{who.get(architecture, 'no helpers')} ({architecture}, for comparison)"
 
 
-def _banner(server: Server) -> None:
+def _banner(supervisor: Supervisor) -> None:
     """What is served, where, by how many: a picture on a terminal, a line otherwise."""
-    root = os.path.abspath(server.config.site.root)
-    workers = _workers(server.config)
-    where = "  ".join(server.urls)
+    config = supervisor.config
+    root = os.path.abspath(config.site.root)
+    workers = _workers(config)
+    where = "  ".join(map(url_of, supervisor.listeners))
     if sys.stderr.isatty():
         bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
         click.echo(
             f"\n  {bold}flashpy {__version__}{end}  serves {bold}{root}{end}\n"
             f"\n  at          {bold}{where}{end}"
             f"\n  works with  {workers}"
-            f"\n  access log  {'on' if server.config.log.access else 'off (--access-log)'}"
+            f"\n  access log  {'on' if config.log.access else 'off (--access-log)'}"
             f"\n\n  {dim}Ctrl-C ends it.{end}\n",
             err=True,
         )

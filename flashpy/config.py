@@ -29,6 +29,9 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_graceful_shutdown: Annotated[float, Meta(ge=0)] = 30.0
     architecture: Literal["amped", "sped", "mp", "mt"] = "amped"
     concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
+    sandbox: bool = True
 
 
 class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,3 +14,7 @@ class ConfigError(FlashpyError):
 
 class StartError(FlashpyError):
     """The server could not start: a busy port, no such directory (exit code 1)."""
+
+
+class WorkerError(StartError):
+    """A worker process could not start, though its supervisor could (exit code 3)."""

@@ -38,7 +38,7 @@ class Server:
     def __init__(self, config: Config | str | Path) -> None:
         if not isinstance(config, Config):
             config = load(overrides={"site": {"root": str(config)}, "server": {"bind": ["127.0.0.1:0"]}})
-        self.config = config = _fit_into_memory(config)
+        self.config = config = fit_into_memory(config)
         self._metrics = Metrics()
         self._sockets: list[socket.socket] = []
         self._architecture: Architecture | None = None
@@ -64,7 +64,7 @@ class Server:
         Raises:
             StartError: with one plain sentence; nothing is left behind.
         """
-        _check_root(self.config.site.root)
+        check_root(self.config.site.root)
         try:
             for address in self.config.server.bind:
                 self._sockets += bind(address, self.config.server.backlog)
@@ -102,13 +102,19 @@ class Server:
         await self.stop(0.0 if kind else None)
 
 
-def _fit_into_memory(config: Config) -> Config:
-    """The file cache takes at most an eighth of the memory there is: what it takes, the kernel's page cache lacks."""
-    room = min(config.cache.file_bytes, memory_limit() // 8)
+def fit_into_memory(config: Config, among: int = 1) -> Config:
+    """The file caches of all workers take at most an eighth of the memory there is: what they take, the kernel's page
+    cache lacks."""
+    room = min(config.cache.file_bytes, memory_limit() // 8 // among)
     return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, file_bytes=room))
 
 
-def _check_root(root: str) -> None:
+def check_root(root: str) -> None:
+    """Whether a directory can be served at all.
+
+    Raises:
+        StartError: it cannot: why, and what to do.
+    """
     try:
         if not os.path.isdir(root):
             kind = "is not a directory" if os.path.exists(root) else "does not exist"

@@ -75,7 +75,10 @@ def is_alive(pid: int) -> bool:
 
 def title_of(pid: int) -> str:
     """What ``ps`` shows."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _stat(pid: int) -> list[str]:
@@ -128,8 +131,19 @@ class Flashpy:
 
     @property
     def pid(self) -> int:
-        """The server's process."""
+        """The supervisor's process."""
         return self.process.pid
+
+    def workers(self) -> set[int]:
+        """Its worker processes, once they serve."""
+        assert self.urls
+        return {pid for pid in children_of(self.pid) if title_of(pid).startswith("flashpy: worker")}
+
+    @property
+    def worker(self) -> int:
+        """Its only worker process."""
+        (pid,) = self.workers()
+        return pid
 
     @property
     def stdout(self) -> str:
@@ -167,8 +181,8 @@ class Flashpy:
             return client.get(target)
 
     def helpers(self) -> set[int]:
-        """Its helper processes (the children of its fork server)."""
-        return descendants_of(self.pid) - children_of(self.pid)
+        """Its disk helpers (the children of its fork servers)."""
+        return {pid for pid in descendants_of(self.pid) if title_of(pid).startswith("flashpy: disk helper")}
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal to the server's process."""

@@ -511,7 +511,10 @@ def test_a_unix_socket(root: Path, start: Callable[..., Flashpy]) -> None:
 def test_a_unix_socket_that_a_killed_server_has_left(root: Path, start: Callable[..., Flashpy]) -> None:
     path = root.parent / "socket"
     first = start(root, "--bind", f"unix:{path}")
+    assert first.urls
+    left = descendants_of(first.pid)
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    eventually("all are gone", lambda: not any(map(is_alive, left)))
     assert path.exists()
     second = start(root, "--bind", f"unix:{path}")
     assert second.urls
@@ -734,7 +737,7 @@ def test_no_process_stays_behind(root: Path, start: Callable[..., Flashpy], numb
     server = start(root, "--port", "0")
     assert server.get().status == 200
     processes = descendants_of(server.pid)
-    assert len(processes) >= 3  # the fork server and two helpers
+    assert len(processes) >= 4  # the worker, the fork server and two helpers
     server.end(number)
     eventually("all helpers have ended", lambda: not any(map(is_alive, processes)))
 
@@ -745,7 +748,9 @@ def test_no_process_stays_behind(root: Path, start: Callable[..., Flashpy], numb
 def test_what_the_processes_are_called(root: Path, start: Callable[..., Flashpy]) -> None:
     server = start(root, "--port", "0")
     assert server.get().status == 200
-    (fork_server,) = children_of(server.pid)
+    assert title_of(server.pid) == "flashpy: supervisor"
+    assert title_of(server.worker) == f"flashpy: worker 1 of {server.pid}"
+    (fork_server,) = children_of(server.pid) - {server.worker}
     assert title_of(fork_server) == f"flashpy: fork server of {server.pid}"
     helpers = server.helpers()
     assert len(helpers) == 2
@@ -895,7 +900,7 @@ def test_debug_prints_the_counters_and_the_stalls_at_the_end(root: Path, start: 
         for _ in range(7):
             assert client.get().status == 200
     assert server.end() == 0
-    match = re.search(r"(?m)DEBUG flashpy: Counters at exit: (\{.*\})$", server.stderr)
+    match = re.search(r"(?m)DEBUG flashpy.worker: Counters at exit: (\{.*\})$", server.stderr)
     assert match is not None
     counters = ast.literal_eval(match[1])
     assert (counters["requests"], counters["connections_accepted"], counters["faults"]) == (7, 1, 0)

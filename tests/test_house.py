@@ -28,15 +28,16 @@ LAYERS = {
     "site": 4,
     "event": 5,
     "arch": 6,
-    "cli": 7,
     "server": 7,
-    "pytest_plugin": 7,
-    "__main__": 7,
+    "pytest_plugin": 8,
+    "supervisor": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 """The layer of each part of the package: a part may import from parts of lower layers, and from itself."""
 
-SAME_LAYER = {("config", "errors"), ("cli", "server"), ("pytest_plugin", "server"), ("__main__", "cli")}
-"""The few imports between two parts of one layer."""
+SAME_LAYER = {("config", "errors")}
+"""The one import between two parts of one layer."""
 
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time", "aiofiles"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "aiofiles", "ssl", "logging", "typing_extensions"}

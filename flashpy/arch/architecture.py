@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from flashpy.config import Config
 from flashpy.event.programs import Starter
+from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
 
 
@@ -21,8 +22,16 @@ class Architecture(Protocol):
         """
         ...
 
-    async def drain(self, timeout: float) -> None:
-        """Accept no more, answer what is under way for at most ``timeout`` seconds, cut off the rest."""
+    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
+        """Accept no more, answer what is under way for at most ``timeout`` seconds, cut off the rest.
+
+        Where there is a successor, another process listens at the same sockets: it gets what waits there, and (of the
+        architectures with an event loop) the connections between two requests.
+        """
+        ...
+
+    def adopt(self, sock: socket.SocketType, client: str) -> None:
+        """Go on with a connection that another process has begun; without an event loop it is closed."""
         ...
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
 from flashpy.event.listener import Listener
 from flashpy.event.programs import Starter
-from flashpy.event.service import Service
+from flashpy.event.service import Service, Successor
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
@@ -79,16 +79,20 @@ class EventDriven:
             listener.start()
         self._tick()
 
-    async def drain(self, timeout: float) -> None:
+    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
         """See Architecture."""
         service = self._service
         if service is None:
             return
         for listener in self._listeners:
-            listener.close()
+            if successor is not None and listener.sock.fileno() in successor.listens:
+                listener.leave()
+            else:
+                listener.close()
         gone = asyncio.Event()
         service.draining = True
         service.drained = gone.set
+        service.take_over = successor.take if successor else None
         for connection in _connections(service):
             connection.drain()
         if service.connections:
@@ -96,8 +100,16 @@ class EventDriven:
                 await asyncio.wait_for(gone.wait(), timeout)
             except TimeoutError:
                 _log.warning("%d connections were cut off at shutdown.", service.connections)
+        service.take_over = None
         for connection in _connections(service):
             connection.close()
+
+    def adopt(self, sock: socket.SocketType, client: str) -> None:
+        """See Architecture."""
+        if self._service is None or self._service.draining:
+            sock.close()
+        else:
+            self._listeners[0].welcome(sock, (client,))
 
     async def close(self) -> None:
         """See Architecture."""

@@ -30,6 +30,7 @@ from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.errors import StartError
 from flashpy.event.programs import Starter
+from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
 from flashpy.process import die_with, set_title
 
@@ -114,12 +115,16 @@ class MultiProcess:
             setattr(self._metrics, name, count)
         return report
 
-    async def drain(self, timeout: float) -> None:
+    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
         """See Architecture."""
         control, self._control = self._control, None  # nobody else may ask while the last report is awaited
         if control is not None:
             with control, contextlib.suppress(OSError):
                 await asyncio.get_running_loop().run_in_executor(None, self._ask, control, Drain(timeout))
+
+    def adopt(self, sock: socket.SocketType, client: str) -> None:
+        """See Architecture."""
+        sock.close()
 
     async def close(self) -> None:
         """See Architecture."""

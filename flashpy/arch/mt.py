@@ -13,6 +13,7 @@ from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.event.accesslog import open_log
 from flashpy.event.programs import Starter
+from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
 
 POLL = 0.02
@@ -42,7 +43,7 @@ class MultiThreaded:
             self._threads.append(thread)
             thread.start()
 
-    async def drain(self, timeout: float) -> None:
+    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
         """See Architecture."""
         if self._common is not None:
             self._common.stop()
@@ -58,6 +59,10 @@ class MultiThreaded:
             if end is not None and time.monotonic() >= end:
                 return
             await asyncio.sleep(POLL)
+
+    def adopt(self, sock: socket.SocketType, client: str) -> None:
+        """See Architecture."""
+        sock.close()
 
     async def close(self) -> None:
         """See Architecture."""

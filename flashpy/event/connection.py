@@ -231,8 +231,12 @@ class Connection:
             self.close()
 
     def drain(self) -> None:
-        """Answer what is under way and close. An idle connection is closed, unless a request has just come."""
+        """Answer what is under way, and then close, or give the connection to the successor if there is one. An idle
+        connection is closed, unless a request has just come."""
         self._recall = _nothing
+        if self._service.take_over is not None:
+            self._hand_over()
+            return
         self._wire.shut()
         if self.state in (State.IDLE, State.HEAD):
             self._readable()
@@ -383,8 +387,10 @@ class Connection:
             self._enter(State.WORKING)
             self._service.loop.call_soon(self._take_held)
             return
-        if self._ended or self._service.draining:
+        if self._ended or (self._service.draining and not self._hand_over()):
             self.close()
+            return
+        if self.state is State.CLOSED:
             return
         if wire.partial:
             if self.state is not State.HEAD:
@@ -462,14 +468,29 @@ class Connection:
         """End the connection; the only place where its socket is closed (readers first, or the loop would abort)."""
         if self.state is State.CLOSED:
             return
-        service = self._service
-        self._pause_reading()
-        self._set_writing(False)
-        service.deadlines.enter(self, State.CLOSED, 0.0)
+        self._leave()
         self._sock.close()
         if self._began is not None:
             self._record_unfinished(self._answered, self._began)
-        service.gone(self)
+        self._service.gone(self)
+
+    def _leave(self) -> None:
+        self._pause_reading()
+        self._set_writing(False)
+        self._service.deadlines.enter(self, State.CLOSED, 0.0)
+
+    def _hand_over(self) -> bool:
+        """Give the connection to the successor, if there is one: at once between two requests, later if a request is
+        being received or answered."""
+        service = self._service
+        if service.take_over is None:
+            return False
+        between = not self._output.queue and (self._wire_made is None or self._wire_made.quiet)
+        if between and not self._ended and self.state not in (State.LINGERING, State.CLOSED):
+            self._leave()
+            service.take_over(self._sock, self.client)
+            service.gone(self)
+        return True
 
     def _record_unfinished(self, answered: Sequence[tuple[Request, Response]], began: list[float]) -> None:
         """Log the answers that were cut off, with what was sent of their bodies as far as it is known."""

@@ -102,6 +102,12 @@ class _UnixListener(socket.socket):
         super().close()
 
 
+def disown(sock: socket.socket) -> None:
+    """A listening socket lives on in another process: if it has a name in a directory, closing it here leaves that."""
+    if isinstance(sock, _UnixListener):
+        sock.path = ""
+
+
 def _bind_unix(path: str, backlog: int) -> socket.socket:
     if not path or "\0" in path:
         raise StartError(f"{'unix:' + path!r} names no socket; write unix:PATH.")
@@ -177,12 +183,17 @@ class Listener:
     def close(self) -> None:
         """Accept what has come so far, and no more."""
         if self._accepting:
-            self._service.loop.remove_reader(self.sock.fileno())
+            self.leave()
             for _ in range(LAST_BATCHES):
                 if not self._accept():
                     break
-        self._accepting = False
         self.sock.close()
+
+    def leave(self) -> None:
+        """Accept no more: what waits, and what is still to come, is for another process that has the same socket."""
+        if self._accepting:
+            self._accepting = False
+            self._service.loop.remove_reader(self.sock.fileno())
 
     def _readable(self) -> None:
         self._accept()
@@ -195,7 +206,7 @@ class Listener:
             for _ in range(BATCH):
                 # What socket.accept does, without its enums and its subclass: 2 us less per connection.
                 fd, address = self.sock._accept()  # type: ignore[attr-defined]
-                self._welcome(socket.SocketType(*self._of_what, fileno=fd), address)
+                self.welcome(socket.SocketType(*self._of_what, fileno=fd), address)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -208,7 +219,8 @@ class Listener:
             _log.exception("A connection could not be set up.")
         return True
 
-    def _welcome(self, sock: socket.SocketType, address: object) -> None:
+    def welcome(self, sock: socket.SocketType, address: object) -> None:
+        """Begin to serve a connection, or refuse it where there are too many. ``address`` is the client's."""
         service = self._service
         limits = service.limits
         client = address[0] if isinstance(address, tuple) else "unix:"

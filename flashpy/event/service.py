@@ -1,8 +1,9 @@
 """What all connections of one server share."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import socket
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, NamedTuple
 
 from flashpy.cache.residency import Residency
 from flashpy.config import LimitsSection
@@ -16,6 +17,18 @@ from flashpy.site import Site
 
 if TYPE_CHECKING:
     from flashpy.event.connection import Connection
+
+Take = Callable[[socket.SocketType, str], None]
+"""Takes a connection over, with its client's address."""
+
+
+class Successor(NamedTuple):
+    """Another process that goes on with what this one has begun. ``listens`` are the listening sockets (by descriptor)
+    that it has too; at the others, nobody will listen any more."""
+
+    take: Take
+    listens: Collection[int]
+
 
 LINGER_SECONDS = 5.0
 """How long a client may go on sending after its last answer (nginx's lingering_timeout)."""
@@ -40,6 +53,7 @@ class Service:
         "residency",
         "runner",
         "site",
+        "take_over",
     )
 
     def __init__(
@@ -68,6 +82,7 @@ class Service:
         self.connections = 0  # open now
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
+        self.take_over: Take | None = None  # who gets the connections while draining
         self.deadlines = Deadlines(
             {
                 State.HEAD: limits.timeout_head,

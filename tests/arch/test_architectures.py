@@ -295,7 +295,7 @@ def test_when_the_server_dies_nobody_stays(root: Path, number: signal.Signals) -
     with Flashpy(root, "--port", "0", "--architecture", "mp", "--concurrency", "4") as flashpy:
         assert flashpy.get("/").status == 200
         processes = descendants_of(flashpy.pid)
-        assert len(processes) == 5
+        assert len(processes) == 6  # the worker, which is the server here; MP's master; its workers
         flashpy.tell(number)
         flashpy.wait()
         eventually("all are gone", lambda: not any(map(is_alive, processes)))

@@ -104,7 +104,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_the_main_process_opens_and_reads_no_file_of_the_site(tmp_path: Path) -> None:
+def test_a_worker_opens_and_reads_no_file_of_the_site(tmp_path: Path) -> None:
     """Under strace: from the first request on no call with a path, and none that reads a file and may wait."""
     site = tmp_path / "site"
     (site / "directory").mkdir(parents=True)
@@ -118,7 +118,9 @@ def test_the_main_process_opens_and_reads_no_file_of_the_site(tmp_path: Path) ->
     with Flashpy(site, "--port", "0", "-c", configuration) as server:
         address = ("127.0.0.1", server.port)
         strace = subprocess.Popen(
-            ["strace", "-qq", "-o", str(trace), "-p", str(server.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            ["strace", "-qq", "-o", str(trace), "-p", str(server.worker)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         try:
             with Client(address) as client:

@@ -319,7 +319,7 @@ def test_out_of_descriptors_when_a_helper_sends_one(stack: ExitStack, root: Path
     server = stack.enter_context(Flashpy(root, "--port", "0"))
     client = stack.enter_context(server.client())
     assert client.get().status == 200
-    with no_descriptors_for(server.pid):
+    with no_descriptors_for(server.worker):
         answer = client.get("/big")
         assert answer.status == 503
         assert int(answer.fields["retry-after"]) > 0
@@ -333,7 +333,7 @@ def test_out_of_descriptors_in_all_processes_and_back(stack: ExitStack, root: Pa
     client = stack.enter_context(server.client())
     assert client.get().status == 200
     assert len(server.helpers()) == 2
-    with no_descriptors_for(server.pid, *server.helpers()):
+    with no_descriptors_for(server.worker, *server.helpers()):
         late = stack.enter_context(server.client())
         late.ask()
         eventually("accepting pauses", lambda: "Accepting pauses" in server.stderr)

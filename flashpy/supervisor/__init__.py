@@ -1,0 +1,1 @@
+"""The supervisor: a small process outside the sandbox, which starts, replaces and retires the workers."""

@@ -1,0 +1,103 @@
+"""A generation: one configuration, its listening sockets, and the workers that serve it."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+
+from flashpy.config import Config
+from flashpy.event.programs import Child
+from flashpy.supervisor.backoff import Backoff
+from flashpy.supervisor.messages import Counted, FromWorker, Link
+from flashpy.supervisor.reactor import Timer
+
+Bind = Callable[[str], list[socket.socket]]
+
+
+class Stage(Enum):
+    """How far a worker's life has come."""
+
+    STARTING = auto()
+    SERVING = auto()
+    RETIRING = auto()  # it ends when it has answered what is under way
+
+
+class Process:
+    """A worker, as its supervisor sees it."""
+
+    def __init__(self, generation: "Generation", number: int, pid: int, link: Link[FromWorker]) -> None:
+        self.generation = generation
+        self.number = number
+        self.pid = pid
+        self.link = link
+        self.stage = Stage.STARTING
+        self.sandbox = ""
+        self.why = ""  # it could not start
+        self.counted: Counted | None = None
+        self.heard = time.monotonic()
+        self.deadline: Timer | None = None  # of its stage; it is killed then
+        self.prepared: dict[str, Child] = {}  # helper programs that run already, because it will want them
+
+    def __repr__(self) -> str:
+        return f"<worker {self.number}, process {self.pid}, {self.stage.name}>"
+
+
+class Generation:
+    """What one reading of the configuration has brought about."""
+
+    def __init__(self, config: Config, sockets: dict[str, list[socket.socket]], count: int) -> None:
+        self.config = config
+        self.sockets = sockets
+        self.count = count
+        self.processes: dict[int, Process] = {}  # by number; those that are wanted
+        self.backoffs: dict[int, Backoff] = {}
+
+    @property
+    def listeners(self) -> list[socket.socket]:
+        """All listening sockets, in the order in which workers know them."""
+        return [sock for group in self.sockets.values() for sock in group]
+
+    @property
+    def serving(self) -> list[Process]:
+        """The workers that serve."""
+        return [process for process in self.processes.values() if process.stage is Stage.SERVING]
+
+    def missing(self) -> Iterator[int]:
+        """The numbers of the workers that should be there and are not."""
+        return (number for number in range(1, self.count + 1) if number not in self.processes)
+
+    def backoff(self, number: int) -> Backoff:
+        """The pauses before this worker is started again."""
+        return self.backoffs.setdefault(number, Backoff())
+
+
+def sockets_for(config: Config, before: dict[str, list[socket.socket]], bind: Bind) -> dict[str, list[socket.socket]]:
+    """The listening sockets for a configuration: those there are already, and new ones for new addresses.
+
+    Raises:
+        StartError: an address cannot be bound; nothing is left open then.
+    """
+    sockets: dict[str, list[socket.socket]] = {}
+    try:
+        for address in config.server.bind:
+            sockets[address] = before[address] if address in before else bind(address)
+    except BaseException:
+        for address, group in sockets.items():
+            if address not in before:
+                close_all(group)
+        raise
+    return sockets
+
+
+def close_all(sockets: list[socket.socket]) -> None:
+    """Close listening sockets here; who has inherited them has them still."""
+    for sock in sockets:
+        sock.close()
+
+
+def cpus_for(config: Config, number: int) -> set[int] | None:
+    """The processors of a worker (its number begins with 1); None for any."""
+    affinity = config.server.cpu_affinity
+    cpus = sorted(os.sched_getaffinity(0)) if affinity == "auto" else list(affinity)
+    return {cpus[(number - 1) % len(cpus)]} if cpus else None
