@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 
 from flashpy.config import Config
@@ -12,7 +12,8 @@ from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.messages import Counted, FromWorker, Link
 from flashpy.supervisor.reactor import Timer
 
-Bind = Callable[[str], list[socket.socket]]
+Sockets = dict[str, list[socket.socket]]
+"""Listening sockets by the address that they were made for."""
 
 
 class Stage(Enum):
@@ -39,6 +40,11 @@ class Process:
         self.deadline: Timer | None = None  # of its stage; it is killed then
         self.prepared: dict[str, Child] = {}  # helper programs that run already, because it will want them
 
+    def leave(self) -> None:
+        """Its place is free."""
+        if self.generation.processes.get(self.number) is self:
+            del self.generation.processes[self.number]
+
     def __repr__(self) -> str:
         return f"<worker {self.number}, process {self.pid}, {self.stage.name}>"
 
@@ -46,10 +52,10 @@ class Process:
 class Generation:
     """What one reading of the configuration has brought about."""
 
-    def __init__(self, config: Config, sockets: dict[str, list[socket.socket]], count: int) -> None:
+    def __init__(self, config: Config, sockets: Sockets) -> None:
         self.config = config
         self.sockets = sockets
-        self.count = count
+        self.count = config.server.workers
         self.processes: dict[int, Process] = {}  # by number; those that are wanted
         self.backoffs: dict[int, Backoff] = {}
 
@@ -63,6 +69,11 @@ class Generation:
         """The workers that serve."""
         return [process for process in self.processes.values() if process.stage is Stage.SERVING]
 
+    def not_in(self, other: "Generation") -> list[socket.socket]:
+        """The listening sockets that the other generation has not."""
+        groups = [group for address, group in self.sockets.items() if address not in other.sockets]
+        return [sock for group in groups for sock in group]
+
     def missing(self) -> Iterator[int]:
         """The numbers of the workers that should be there and are not."""
         return (number for number in range(1, self.count + 1) if number not in self.processes)
@@ -72,15 +83,15 @@ class Generation:
         return self.backoffs.setdefault(number, Backoff())
 
 
-def sockets_for(config: Config, before: dict[str, list[socket.socket]], bind: Bind) -> dict[str, list[socket.socket]]:
-    """The listening sockets for a configuration: those there are already, and new ones for new addresses.
+def sockets_for(addresses: Sequence[str], before: Sockets, bind: Callable[[str], list[socket.socket]]) -> Sockets:
+    """The listening sockets for some addresses: those there are already, and new ones.
 
     Raises:
         StartError: an address cannot be bound; nothing is left open then.
     """
-    sockets: dict[str, list[socket.socket]] = {}
+    sockets: Sockets = {}
     try:
-        for address in config.server.bind:
+        for address in addresses:
             sockets[address] = before[address] if address in before else bind(address)
     except BaseException:
         for address, group in sockets.items():

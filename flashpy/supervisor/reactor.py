@@ -12,8 +12,14 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
+from typing import Any
+
+from msgspec import Struct
+
+from flashpy.supervisor.messages import Link
 
 _log = logging.getLogger("flashpy.supervisor")
 
@@ -56,16 +62,31 @@ class Reactor:
         self._callbacks[fd] = callback
         self._poll.register(fd, select.POLLIN)
 
-    def watch_room(self, fd: int, callback: Callback) -> None:
-        """Call back once when a descriptor that is watched can take more."""
-        self._rooms[fd] = callback
-        self._poll.modify(fd, select.POLLIN | select.POLLOUT)
-
     def forget(self, fd: int) -> None:
         """Watch a descriptor no more; before it is closed."""
         self._rooms.pop(fd, None)
         if self._callbacks.pop(fd, None) is not None:
             self._poll.unregister(fd)
+
+    def send(self, link: Link[Any], message: Struct, fds: Sequence[int] = ()) -> None:
+        """Send on a link that is watched, now and when there is room. Who has died hears nothing."""
+        try:
+            link.send(message, fds)
+        except OSError:
+            return
+        self._flush_later(link)
+
+    def _flush_later(self, link: Link[Any]) -> None:
+        if link.waiting:
+            self._rooms[link.fileno()] = partial(self._flush, link)
+            self._poll.modify(link.fileno(), select.POLLIN | select.POLLOUT)
+
+    def _flush(self, link: Link[Any]) -> None:
+        try:
+            link.flush()
+        except OSError:
+            return
+        self._flush_later(link)
 
     def watch_end(self, pid: int, callback: Callable[[int], object]) -> None:
         """Call back with the exit status (negative: the signal) when a child has ended, which is then reaped."""

@@ -6,69 +6,134 @@ connections that are between two requests.
 """
 
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Protocol, Self
 
 from flashpy.errors import StartError
-from flashpy.supervisor.messages import Link, Ready, Taken
+from flashpy.supervisor.generation import Sockets, close_all
+from flashpy.supervisor.messages import BadMessage, Link, Ready, Taken
+from flashpy.supervisor.reactor import Reactor
+
+_log = logging.getLogger("flashpy.supervisor")
 
 VARIABLE = "FLASHPY_INHERITED"
 """Descriptors: ``{"link": N, "sockets": {ADDRESS: [N, ...], ...}}``."""
 _STARTED_IN = os.environ.get("PWD") or os.getcwd()
 """Where the program was started: by name, because the directory may have been replaced since (a deploy)."""
 
-Sockets = Mapping[str, list[socket.socket]]
+
+class Taker(Protocol):
+    """Who finds a worker for connections."""
+
+    def left(self, clients: list[str], fds: list[int]) -> None:
+        """See workers.Master."""
+        ...
 
 
-class Inherited(NamedTuple):
-    """What a supervisor that takes over has got from the one before."""
+class Successor:
+    """The new program, started as this one was.
 
-    link: Link[Taken]
-    sockets: dict[str, list[socket.socket]]
-
-
-class NewProgram(NamedTuple):
-    """The supervisor that is to take over."""
-
-    process: subprocess.Popen[bytes]
-    link: Link[Ready]
-
-
-def start_anew(sockets: Sockets) -> NewProgram:
-    """Start this program once more, as it was started, with the listening sockets.
-
-    Raises:
-        StartError: it cannot be run.
+    ``serves`` is called when it serves, ``ended`` with its status when it has ended.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    numbers = {address: [sock.fileno() for sock in group] for address, group in sockets.items()}
-    environment = os.environ | {VARIABLE: json.dumps({"link": theirs.fileno(), "sockets": numbers})}
-    passed = [theirs.fileno(), *(number for group in numbers.values() for number in group)]
-    command = [sys.executable, *sys.orig_argv[1:]]
-    try:
+
+    def __init__(
+        self, reactor: Reactor, sockets: Sockets, serves: Callable[[], None], ended: Callable[[int], None]
+    ) -> None:
+        self._reactor = reactor
+        self._serves = serves
+        self._tell = ended
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        numbers = {address: [sock.fileno() for sock in group] for address, group in sockets.items()}
+        environment = os.environ | {VARIABLE: json.dumps({"link": theirs.fileno(), "sockets": numbers})}
+        passed = [theirs.fileno(), *(number for group in numbers.values() for number in group)]
+        command = [sys.executable, *sys.orig_argv[1:]]
         directory = _STARTED_IN if os.path.isdir(_STARTED_IN) else None
-        process = subprocess.Popen(command, env=environment, pass_fds=passed, cwd=directory)
-    except OSError as error:
-        ours.close()
-        raise StartError(f"The new program {command[0]} cannot be run: {error.strerror}.") from None
-    finally:
-        theirs.close()
-    return NewProgram(process, Link(ours, Ready))
+        try:
+            self._process = subprocess.Popen(command, env=environment, pass_fds=passed, cwd=directory)
+        except OSError as error:
+            ours.close()
+            raise StartError(f"The new program {command[0]} cannot be run: {error.strerror}.") from None
+        finally:
+            theirs.close()
+        self._process.returncode = 0  # it is reaped by the reactor, or outlives this program: no concern of Popen's
+        self._link: Link[Ready] = Link(ours, Ready)
+        reactor.watch(ours.fileno(), self._readable)
+        reactor.watch_end(self._process.pid, self._ended)
+        _log.info("A new program takes over (process %d).", self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
+    def giving(self) -> bool:
+        """Whether there is something that it has not got yet."""
+        return bool(self._link.waiting)
+
+    def give(self, clients: list[str], fds: list[int]) -> None:
+        """Give it connections."""
+        self._reactor.send(self._link, Taken(clients), fds)
+
+    def _readable(self) -> None:
+        try:
+            received = self._link.receive()
+        except (BlockingIOError, BadMessage):
+            return
+        if received is None:
+            self._reactor.forget(self._link.fileno())
+        else:
+            self._serves()
+
+    def _ended(self, status: int) -> None:
+        self._reactor.forget(self._link.fileno())
+        self._link.close()
+        self._tell(status)
 
 
-def inherited() -> Inherited | None:
-    """What the supervisor before has left to this one; None if this is the first. The variable is taken away, because
-    it is nobody else's."""
-    text = os.environ.pop(VARIABLE, None)
-    if text is None:
-        return None
-    said = json.loads(text)
-    groups = {address: [_socket(number) for number in numbers] for address, numbers in said["sockets"].items()}
-    return Inherited(Link(_socket(said["link"]), Taken), groups)
+class Predecessor:
+    """The program that has started this one in order to be relieved, and its listening sockets."""
+
+    def __init__(self, reactor: Reactor, taker: Taker, link: Link[Taken], sockets: Sockets) -> None:
+        self._reactor = reactor
+        self._taker = taker
+        self._link = link
+        self.sockets = sockets
+
+    @classmethod
+    def inherited(cls, reactor: Reactor, taker: Taker) -> Self | None:
+        """What the environment says of it; None if there is none. The variable is taken away: it is nobody else's."""
+        text = os.environ.pop(VARIABLE, None)
+        if text is None:
+            return None
+        said = json.loads(text)
+        groups = {address: [_socket(number) for number in numbers] for address, numbers in said["sockets"].items()}
+        return cls(reactor, taker, Link(_socket(said["link"]), Taken), groups)
+
+    def relieve(self, kept: Sockets) -> None:
+        """This program serves. Sockets that it does not need are closed."""
+        for address, group in self.sockets.items():
+            if address not in kept:
+                close_all(group)
+        self._reactor.watch(self._link.fileno(), self._readable)
+        self._reactor.send(self._link, Ready(""))
+
+    def _readable(self) -> None:
+        """It gives connections, until it ends."""
+        try:
+            received = self._link.receive()
+        except (BlockingIOError, BadMessage):
+            return
+        if received is None:
+            self._reactor.forget(self._link.fileno())
+            self._link.close()
+        else:
+            self._taker.left(received[0].clients, received[1])
 
 
 def _socket(number: int) -> socket.socket:

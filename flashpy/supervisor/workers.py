@@ -1,0 +1,251 @@
+"""The workers that there are: starting, hearing, retiring and reaping them, and their helper programs."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import NoReturn, Protocol
+
+from flashpy.config import Config
+from flashpy.errors import StartError
+from flashpy.event.listener import disown
+from flashpy.event.programs import Child, spawn
+from flashpy.process import set_title
+from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
+from flashpy.supervisor.limits import grow_descriptor_table
+from flashpy.supervisor.messages import (
+    BadMessage,
+    Counted,
+    Failed,
+    FromWorker,
+    Link,
+    NotStarted,
+    Ready,
+    Retire,
+    Started,
+    Taken,
+    ToWorker,
+    Wanted,
+)
+from flashpy.supervisor.reactor import Reactor, leave_signals
+from flashpy.supervisor.worker import Worker
+
+_log = logging.getLogger("flashpy.supervisor")
+
+START_SECONDS = 60.0
+"""A worker that does not serve by then is given up."""
+SILENCE = 30.0
+"""A worker that has said nothing for so long is stuck; it is replaced."""
+GRACE = 5.0
+"""Seconds beyond the time that a retiring worker has, before it is killed."""
+
+
+class Master(Protocol):
+    """Whoever decides what is to be done when something has happened to a worker."""
+
+    def serves(self, process: Process) -> None:
+        """It has started."""
+        ...
+
+    def died(self, process: Process, stage: Stage, why: str) -> None:
+        """It has ended at this stage; why, in one sentence."""
+        ...
+
+    def left(self, clients: list[str], fds: list[int]) -> None:
+        """Connections between two requests, for another to go on with; the descriptors are to be sent on or closed."""
+        ...
+
+
+class Workers:
+    """All worker processes of all generations."""
+
+    def __init__(self, reactor: Reactor, master: Master) -> None:
+        self._reactor = reactor
+        self._master = master
+        self._programs: dict[int, Child] = {}  # helper programs by process id
+        self._past: Counter[str] = Counter()  # counts of workers that have ended
+        self.all: set[Process] = set()
+
+    def counts(self) -> dict[str, int]:
+        """What all have counted together, those that have ended included."""
+        total = Counter(self._past)
+        for process in self.all:
+            if process.counted is not None:
+                total.update(process.counted.counts)
+        return dict(total)
+
+    def start(self, generation: Generation, number: int) -> None:
+        """Fork a worker, and start the helper program that it will ask for.
+
+        Raises:
+            StartError: it cannot be done.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            disk = self._spawn("disk", generation.config) if generation.config.server.architecture == "amped" else None
+            pid = os.fork()
+        except OSError as error:
+            ours.close()
+            raise StartError(f"No process can be started: {error.strerror}.") from None
+        except StartError:
+            ours.close()
+            raise
+        else:
+            if pid == 0:
+                _become_worker(generation, number, theirs)
+        finally:
+            theirs.close()
+        process = Process(generation, number, pid, Link(ours, FromWorker))
+        if disk is not None:
+            process.prepared["disk"] = disk
+        generation.processes[number] = process
+        self.all.add(process)
+        self._set_deadline(process, START_SECONDS, "it does not get ready")
+        self._reactor.watch(process.link.fileno(), partial(self._readable, process))
+        self._reactor.watch_end(pid, partial(self._ended, process))
+
+    def retire(self, process: Process, succeeded: bool, abandoned: Sequence[int] = ()) -> None:
+        """Let a worker end when it has answered what is under way (see messages.Retire)."""
+        process.leave()
+        if process.stage is Stage.RETIRING and succeeded:
+            return
+        process.stage = Stage.RETIRING
+        timeout = process.generation.config.server.timeout_graceful_shutdown
+        self.send(process, Retire(timeout, succeeded, list(abandoned)))
+        self._set_deadline(process, timeout + GRACE, "it does not end")
+
+    def kill(self, process: Process, why: str = "") -> None:
+        """End a worker at once."""
+        if why:
+            _log.error("Worker %d (process %d) is killed: %s.", process.number, process.pid, why)
+        os.kill(process.pid, signal.SIGKILL)
+
+    def send(self, process: Process, message: ToWorker, fds: Sequence[int] = ()) -> None:
+        """Tell a worker something; descriptors are closed here when they have left."""
+        self._reactor.send(process.link, message, fds)
+
+    def look(self, now: float) -> None:
+        """Kill those that are stuck."""
+        for process in self.all:
+            if process.stage is Stage.SERVING and process.heard + SILENCE < now:
+                self.kill(process, f"it has said nothing for {SILENCE:.0f} s")
+
+    def reap(self) -> None:
+        """At the end, when no worker is left: wait for the helper programs."""
+        for child in self._programs.values():
+            child.reap()
+
+    def _set_deadline(self, process: Process, seconds: float, why: str) -> None:
+        if process.deadline is not None:
+            process.deadline.cancel()
+        process.deadline = self._reactor.later(seconds, partial(self.kill, process, why))
+
+    def _ended(self, process: Process, status: int) -> None:
+        """A worker has ended. What it had still said is heard first."""
+        try:
+            while (received := process.link.receive()) is not None:
+                self._hear(process, *received)
+        except (BlockingIOError, BadMessage):
+            pass
+        self._reactor.forget(process.link.fileno())
+        process.link.close()
+        if process.deadline is not None:
+            process.deadline.cancel()
+        for child in process.prepared.values():
+            child.control.close()
+        if process.counted is not None:
+            self._past.update(process.counted.counts)
+        process.leave()
+        self.all.discard(process)
+        how = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        self._master.died(process, process.stage, process.why or f"{how.capitalize()}.")
+
+    # What workers say
+
+    def _readable(self, process: Process) -> None:
+        try:
+            received = process.link.receive()
+        except BlockingIOError:
+            return
+        except BadMessage as error:
+            self._reactor.forget(process.link.fileno())
+            self.kill(process, f"it talks nonsense ({error})")
+            return
+        if received is None:
+            self._reactor.forget(process.link.fileno())  # its end will be told by itself
+            return
+        self._hear(process, *received)
+
+    def _hear(self, process: Process, message: FromWorker, fds: list[int]) -> None:
+        process.heard = time.monotonic()
+        match message:
+            case Taken(clients):
+                self._master.left(clients, fds)
+                return
+            case Ready(sandbox):
+                process.sandbox = sandbox
+                if process.stage is Stage.STARTING:
+                    process.stage = Stage.SERVING
+                    if process.deadline is not None:
+                        process.deadline.cancel()
+                    self._master.serves(process)
+            case Failed(why):
+                process.why = why
+            case Counted():
+                process.counted = message
+            case Wanted(program):
+                self._lend(process, program)
+        for fd in fds:  # none belongs to these
+            os.close(fd)
+
+    # Helper programs
+
+    def _spawn(self, name: str, config: Config) -> Child:
+        child = spawn(name)
+        self._programs[child.pid] = child
+        self._reactor.watch_end(child.pid, partial(self._program_ended, child))
+        return child
+
+    def _program_ended(self, child: Child, status: int) -> None:
+        child.process.returncode = status
+        del self._programs[child.pid]
+
+    def _lend(self, process: Process, name: str) -> None:
+        """Give a worker the link of a helper program."""
+        try:
+            if name != "disk":
+                raise StartError(f"There is no helper program {name}.")
+            child = process.prepared.pop(name, None) or self._spawn(name, process.generation.config)
+        except StartError as error:
+            self.send(process, NotStarted(name, str(error)))
+            return
+        self.send(process, Started(name, child.pid), [child.control.detach()])
+
+
+def _become_worker(generation: Generation, number: int, link: socket.socket) -> NoReturn:
+    """What a child does from the fork on. Nothing of the supervisor's stays open in it."""
+    try:
+        leave_signals()
+        kept = {0, 1, 2, link.fileno(), *(sock.fileno() for sock in generation.listeners)}
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) not in kept:
+                try:
+                    os.close(int(name))
+                except OSError:
+                    pass  # that of the listing itself
+        set_title(f"flashpy: worker {number} of {os.getppid()}")
+        for sock in generation.listeners:
+            disown(sock)
+        cpus = cpus_for(generation.config, number)
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+        grow_descriptor_table(generation.config)
+        worker = Worker(generation.config, generation.listeners, Link(link, ToWorker))
+    except BaseException:
+        _log.exception("Worker %d cannot begin.", number)
+        os._exit(1)
+    worker.run()
