@@ -58,6 +58,12 @@ def caches(names: tuple[str, ...]) -> Kind:
     return Kind(f"caches-{'-'.join(names) or 'none'}", title, command, FLASHPY_VERSION, "flashpy-caches.toml", values)
 
 
+def way(name: str, title: str) -> Kind:
+    """flashpy with one thing done in another way (benchmarks.ways)."""
+    python, _, _, *rest = FLASHPY_QUIET
+    return Kind(f"ways-{name}", f"flashpy, {title}", (python, "-m", "benchmarks.ways", name, *rest), FLASHPY_VERSION)
+
+
 COMBINATIONS = [
     caches(names) for count in (3, 2, 1, 0) for names in combinations(("pathname", "header", "file"), count)
 ]
@@ -82,6 +88,10 @@ KINDS = {
         Kind("flashpy-mt", "flashpy, MT", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY), FLASHPY_VERSION,
              values={"concurrency": "128"}),
         *COMBINATIONS,
+        way("sendfile", "sendfile for all"),
+        way("probes", "probes and sendfile"),
+        way("read", "loads by read"),
+        way("dontneed", "loads dropped when sent"),
         Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf"),
         Kind("nginx-copy", "nginx, sendfile off", NGINX, NGINX_VERSION, template="nginx-copy.conf"),
         Kind("nginx-aio", "nginx, aio threads (32)", NGINX, NGINX_VERSION, template="nginx-aio.conf",

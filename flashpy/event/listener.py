@@ -108,6 +108,19 @@ def disown(sock: socket.socket) -> None:
         sock.path = ""
 
 
+def own(number: int) -> socket.socket:
+    """A listening socket that another process has disowned for us: if it has a name in a directory, closing it here
+    removes that."""
+    sock = socket.socket(fileno=number)
+    sock.set_inheritable(False)
+    name = sock.getsockname()
+    if sock.family != socket.AF_UNIX or not isinstance(name, str) or not name or name[0] == "\0":
+        return sock
+    named = _UnixListener(fileno=sock.detach())
+    named.path = os.path.abspath(name)
+    return named
+
+
 def _bind_unix(path: str, backlog: int) -> socket.socket:
     if not path or "\0" in path:
         raise StartError(f"{'unix:' + path!r} names no socket; write unix:PATH.")

@@ -113,6 +113,11 @@ class Reactor:
         signal.signal(number, _ignore)
         signal.siginterrupt(number, False)
 
+    def close(self) -> None:
+        """Let go of what is the system's."""
+        self._came.close()
+        self._wake.close()
+
     def stop(self) -> None:
         """Let ``run`` return."""
         self._stopped = True

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from flashpy.errors import StartError
+from flashpy.event.listener import own
 from flashpy.supervisor.generation import Sockets, close_all
 from flashpy.supervisor.messages import BadMessage, Link, Ready, Taken
 from flashpy.supervisor.reactor import Reactor
@@ -112,8 +113,10 @@ class Predecessor:
         if text is None:
             return None
         said = json.loads(text)
-        groups = {address: [_socket(number) for number in numbers] for address, numbers in said["sockets"].items()}
-        return cls(reactor, taker, Link(_socket(said["link"]), Taken), groups)
+        groups = {address: [own(number) for number in numbers] for address, numbers in said["sockets"].items()}
+        link = socket.socket(fileno=said["link"])
+        link.set_inheritable(False)
+        return cls(reactor, taker, Link(link, Taken), groups)
 
     def relieve(self, kept: Sockets) -> None:
         """This program serves. Sockets that it does not need are closed."""
@@ -134,9 +137,3 @@ class Predecessor:
             self._link.close()
         else:
             self._taker.left(received[0].clients, received[1])
-
-
-def _socket(number: int) -> socket.socket:
-    sock = socket.socket(fileno=number)
-    sock.set_inheritable(False)
-    return sock

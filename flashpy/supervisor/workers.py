@@ -161,8 +161,8 @@ class Workers:
             self._past.update(process.counted.counts)
         process.leave()
         self.all.discard(process)
-        how = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
-        self._master.died(process, process.stage, process.why or f"{how.capitalize()}.")
+        how = f"It was ended by {signal.Signals(-status).name}." if status < 0 else f"It ended with status {status}."
+        self._master.died(process, process.stage, process.why or how)
 
     # What workers say
 

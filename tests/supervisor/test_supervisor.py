@@ -1,0 +1,433 @@
+"""A supervisor and its workers, as processes: what people do to a server that is to run for years."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.running import Client, Flashpy, children_of, descendants_of, eventually, is_alive, title_of
+
+BIG = 8 * 2**20
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "index.html").write_text("hello")
+    (root / "big").write_bytes(os.urandom(BIG))
+    return root
+
+
+@pytest.fixture
+def file(site: Path) -> Path:
+    """A configuration file."""
+    return write(site.parent / "flashpy.toml")
+
+
+def write(file: Path, generation: int = 1, server: str = "") -> Path:
+    """Write a configuration whose answers say which one it is."""
+    file.write_text(
+        f'[server]\nbind = ["127.0.0.1:{port_of(file)}"]\n{server}\n[site]\nroot = "site"\n'
+        f'headers = {{ "X-Generation" = "{generation}" }}\n'
+    )
+    return file
+
+
+def port_of(file: Path) -> int:
+    """A port that stays the same for a file, and is free."""
+    note = file.with_suffix(".port")
+    if not note.exists():
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            note.write_text(str(sock.getsockname()[1]))
+    return int(note.read_text())
+
+
+def start(stack: ExitStack, file: Path, *options: str) -> Flashpy:
+    """A server that serves."""
+    server = stack.enter_context(Flashpy("-c", file, *options))
+    assert server.urls
+    return server
+
+
+def connect(stack: ExitStack, file: Path) -> Client:
+    """A connection until the test ends."""
+    return stack.enter_context(Client(("127.0.0.1", port_of(file))))
+
+
+def generation_of(client: Client) -> int:
+    """Which configuration answers."""
+    answer = client.get()
+    assert answer.status == 200
+    return int(answer.fields["x-generation"])
+
+
+def reload(server: Flashpy, file: Path, generation: int, server_keys: str = "") -> None:
+    """Change the configuration, and wait until it is in force."""
+    before = server.stderr.count("is in force")
+    write(file, generation, server_keys)
+    server.tell(signal.SIGHUP)
+    eventually("it is in force", lambda: server.stderr.count("is in force") > before)
+
+
+def supervisors(but: int) -> set[int]:
+    """Supervisors that are there, but for one."""
+    pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid for pid in pids - {but} if title_of(pid) == "flashpy: supervisor"}
+
+
+class Load:
+    """Requests from several connections, as fast as they go, in threads; whatever is not answered properly is kept."""
+
+    def __init__(self, stack: ExitStack, file: Path, connections: int = 4, keep_alive: bool = True) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self.generations: set[int] = set()
+        self._file = file
+        self._keep_alive = keep_alive
+        self._stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(connections)]
+        for thread in self._threads:
+            thread.start()
+        stack.callback(self.stop)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                with Client(("127.0.0.1", port_of(self._file))) as client:
+                    while not self._stopped.is_set():
+                        self.generations.add(generation_of(client))
+                        self.answered += 1
+                        if not self._keep_alive:
+                            break
+        except (OSError, EOFError, AssertionError) as error:
+            self.failures.append(repr(error))
+
+
+# Reload
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_lost_when_the_configuration_changes(
+    stack: ExitStack, file: Path, workers: int, keep_alive: bool
+) -> None:
+    keys = f"workers = {workers}"
+    write(file, 1, keys)
+    server = start(stack, file)
+    load = Load(stack, file, keep_alive=keep_alive)
+    for generation in range(2, 5):
+        reload(server, file, generation, keys)
+        seen = load.answered
+        eventually("there is an answer by it", lambda seen=seen: load.answered > seen + 10)  # type: ignore[misc]
+    load.stop()
+    assert load.failures == []
+    assert load.generations == {1, 2, 3, 4}
+    assert len(server.workers()) == workers
+    assert server.end() == 0
+    assert "Traceback" not in server.stderr
+
+
+def test_a_connection_between_two_requests_goes_to_the_new_worker(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    clients = [connect(stack, file) for _ in range(150)]  # more than fit into two messages
+    assert {generation_of(client) for client in clients} == {1}
+    old = server.worker
+    reload(server, file, 2)
+    eventually("the old worker has ended", lambda: not is_alive(old))
+    assert {generation_of(client) for client in clients} == {2}
+
+
+def test_a_request_that_has_half_arrived_is_answered_by_whom_it_came_to(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    client = connect(stack, file)
+    client.send(b"GET / HTTP/1.1\r\nHost: te")
+    silent = connect(stack, file)
+    assert generation_of(connect(stack, file)) == 1
+    old = server.worker
+    reload(server, file, 2)
+    assert is_alive(old)
+    client.send(b"st\r\n\r\n")
+    assert client.answer().fields["x-generation"] == "1"
+    assert generation_of(client) == 2
+    assert generation_of(silent) == 2
+    eventually("the old worker has ended", lambda: not is_alive(old))
+
+
+def test_a_download_goes_on_and_its_connection_too(stack: ExitStack, file: Path, site: Path) -> None:
+    server = start(stack, file)
+    client = stack.enter_context(Client(("127.0.0.1", port_of(file)), receive_buffer=65536))
+    client.ask("/big")
+    head = client.head()
+    reload(server, file, 2)
+    assert client.read(int(head.fields["content-length"])) == (site / "big").read_bytes()
+    assert generation_of(client) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nbind = 3\n", "server.bind"),
+        ("not toml", "is not valid TOML"),
+        ('[site]\nroot = "nowhere"\n', "does not exist"),
+        ('[server]\nbind = ["192.0.2.1:80"]\n[site]\nroot = "site"\n', "has no address 192.0.2.1"),
+    ],
+)
+def test_a_bad_configuration_changes_nothing(stack: ExitStack, file: Path, text: str, said: str) -> None:
+    server = start(stack, file)
+    client = connect(stack, file)
+    worker = server.worker
+    file.write_text(text)
+    server.tell(signal.SIGHUP)
+    eventually("it says so", lambda: "The configuration stays as it was" in server.stderr)
+    assert said in server.stderr
+    assert generation_of(client) == 1
+    assert server.worker == worker
+    reload(server, file, 2)
+    assert generation_of(client) == 2
+
+
+def test_addresses_come_and_go(stack: ExitStack, file: Path, tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    server = start(stack, file)
+    text = file.read_text()
+    file.write_text(text.replace("bind = [", f'bind = ["unix:{place}", '))
+    server.tell(signal.SIGHUP)
+    eventually("it is in force", lambda: "is in force" in server.stderr)
+    with Client(str(place)) as client:
+        assert client.get().status == 200
+        file.write_text(text)
+        server.tell(signal.SIGHUP)
+        eventually("it is in force", lambda: server.stderr.count("is in force") == 2)
+        assert client.get().status == 200  # the connection lives on
+    assert not place.exists()
+    assert generation_of(connect(stack, file)) == 1
+    assert server.end() == 0
+
+
+def test_reloads_that_come_all_at_once(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    for generation in range(2, 12):
+        write(file, generation)
+        server.tell(signal.SIGHUP)
+        time.sleep(0.01)
+    eventually("the last is in force", lambda: generation_of(connect(stack, file)) == 11)
+    eventually("one worker is left", lambda: len(server.workers()) == 1)
+
+
+# More and fewer
+
+
+def test_workers_are_added_and_removed(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    load = Load(stack, file)
+    for number in (signal.SIGTTIN, signal.SIGTTIN):
+        server.tell(number)
+        time.sleep(0.05)
+    eventually("there are three", lambda: len(server.workers()) == 3)
+    for _ in range(4):
+        server.tell(signal.SIGTTOU)
+        time.sleep(0.05)
+    eventually("one is left", lambda: len(server.workers()) == 1)
+    load.stop()
+    assert load.failures == []
+
+
+def test_all_workers_serve(stack: ExitStack, file: Path) -> None:
+    write(file, 1, "workers = 2\ncpu_affinity = 'auto'")
+    server = start(stack, file)
+    workers = server.workers()
+    assert {len(os.sched_getaffinity(pid)) for pid in workers} == {1}
+    clients = [connect(stack, file) for _ in range(100)]
+    assert {generation_of(client) for client in clients} == {1}
+    counts = [sum(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket") for fd in os.listdir(f"/proc/{pid}/fd"))
+              for pid in workers]  # fmt: skip
+    assert sum(counts) > 100
+    assert min(counts) > 15  # each has its part of the connections
+
+
+# Deaths
+
+
+def test_a_worker_that_dies_is_replaced(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    for _ in range(2):
+        worker = server.worker
+        os.kill(worker, signal.SIGKILL)
+        eventually("another is there", lambda worker=worker: server.workers() not in (set(), {worker}))  # type: ignore[misc]
+        eventually("it serves", lambda: connect(stack, file).get().status == 200)
+    assert "has died. It was ended by SIGKILL." in server.stderr
+    assert server.end() == 0
+
+
+def test_a_worker_that_is_stuck_is_replaced(stack: ExitStack, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "")
+    patch = file.parent / "sitecustomize.py"
+    patch.write_text("import flashpy.supervisor.workers\nflashpy.supervisor.workers.SILENCE = 2.0\n")
+    server = stack.enter_context(
+        Flashpy("-c", file, environment={"PYTHONPATH": os.pathsep.join((str(patch.parent), os.getcwd()))})
+    )
+    worker = server.worker
+    os.kill(worker, signal.SIGSTOP)
+    eventually("another is there", lambda: server.workers() not in (set(), {worker}))
+    assert "it has said nothing for 2 s" in server.stderr
+    eventually("it serves", lambda: connect(stack, file).get().status == 200)
+
+
+def test_the_fork_server_and_helpers_that_die_are_replaced(stack: ExitStack, file: Path, site: Path) -> None:
+    server = start(stack, file)
+    client = connect(stack, file)
+    (fork_server,) = (pid for pid in children_of(server.pid) if "fork server" in title_of(pid))
+    helpers = server.helpers()
+    for pid in (fork_server, *helpers):
+        os.kill(pid, signal.SIGKILL)
+    (site / "new").write_text("new")
+    assert client.get("/new").body == b"new"
+    eventually("all are there again", lambda: len(server.helpers()) == 2)
+    assert not helpers & server.helpers()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_when_the_supervisor_ends_nobody_stays(stack: ExitStack, file: Path, number: signal.Signals) -> None:
+    server = start(stack, file)
+    client = connect(stack, file)
+    assert generation_of(client) == 1
+    everybody = descendants_of(server.pid)
+    server.tell(number)
+    server.wait()
+    eventually("all are gone", lambda: not any(map(is_alive, everybody)))
+
+
+def test_a_worker_that_cannot_start(site: Path) -> None:
+    patch = site.parent / "sitecustomize.py"
+    patch.write_text(
+        "import flashpy.arch.events\n"
+        "from flashpy.errors import StartError\n"
+        "async def start(self):\n    raise StartError('It will not.')\n"
+        "flashpy.arch.events.EventDriven.start = start\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join((str(patch.parent), os.getcwd()))}
+    with Flashpy(site, "--port", "0", environment=environment) as server:
+        assert server.wait() == 3
+        assert server.stderr.endswith("flashpy: It will not.\n")
+        assert "Traceback" not in server.stderr
+
+
+def test_a_worker_that_crashes_at_its_start_is_not_started_for_ever(site: Path) -> None:
+    patch = site.parent / "sitecustomize.py"
+    patch.write_text(
+        "import os, flashpy.supervisor.worker\nflashpy.supervisor.worker.Worker.run = lambda self: os._exit(9)\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join((str(patch.parent), os.getcwd()))}
+    with Flashpy(site, "--port", "0", environment=environment) as server:
+        assert server.wait() == 3
+        assert "flashpy: It ended with status 9." in server.stderr
+
+
+# A new program
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_nothing_is_lost_when_a_new_program_takes_over(stack: ExitStack, file: Path, keep_alive: bool) -> None:
+    server = start(stack, file)
+    old = descendants_of(server.pid)
+    load = Load(stack, file, keep_alive=keep_alive)
+    idle = connect(stack, file)
+    assert generation_of(idle) == 1
+    write(file, 2)
+    server.tell(signal.SIGUSR2)
+    assert server.wait() == 0
+    (new,) = new_supervisor(stack, server)
+    assert generation_of(idle) == 2  # the very connection
+    eventually("the old processes have ended", lambda: not any(map(is_alive, old)))
+    eventually("the new one answers", lambda: 2 in load.generations)
+    load.stop()
+    assert load.failures == []
+    os.kill(new, signal.SIGTERM)
+    eventually("it has ended", lambda: not is_alive(new))
+    assert "Traceback" not in server.stderr
+
+
+def new_supervisor(stack: ExitStack, server: Flashpy) -> set[int]:
+    """The supervisor that has taken over from a server, ended with the test at the latest."""
+    found = {
+        int(line.rpartition("process ")[2].rstrip(").")) for line in server.stderr.splitlines() if "takes over" in line
+    }
+
+    def end() -> None:
+        for pid in found:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+    stack.callback(end)
+    return found
+
+
+def test_a_new_program_that_cannot_start(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    client = connect(stack, file)
+    file.write_text("nonsense")
+    server.tell(signal.SIGUSR2)
+    eventually("it says so", lambda: "this one serves on" in server.stderr)
+    assert generation_of(client) == 1
+    write(file, 2)
+    server.tell(signal.SIGUSR2)
+    assert server.wait() == 0
+    new_supervisor(stack, server)
+    assert generation_of(client) == 2
+
+
+def test_a_unix_socket_is_handed_over_with_its_name(stack: ExitStack, file: Path, tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    file.write_text(f'[server]\nbind = ["unix:{place}"]\n[site]\nroot = "site"\n')
+    server = start(stack, file)
+    server.tell(signal.SIGUSR2)
+    assert server.wait() == 0
+    (new,) = new_supervisor(stack, server)
+    with Client(str(place)) as client:
+        assert client.get().status == 200
+    os.kill(new, signal.SIGTERM)
+    eventually("it has ended", lambda: not is_alive(new))
+    assert not place.exists()
+
+
+def sends(server: Flashpy, *numbers: signal.Signals) -> Callable[[], None]:
+    """What sends these signals one after the other."""
+
+    def send() -> None:
+        for number in numbers:
+            server.tell(number)
+            time.sleep(0.02)
+
+    return send
+
+
+def test_signals_while_a_download_holds_up_the_end(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    client = stack.enter_context(Client(("127.0.0.1", port_of(file)), receive_buffer=65536))
+    client.ask("/big")
+    assert client.head().status == 200
+    server.tell(signal.SIGTERM)
+    sends(server, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2, signal.SIGTERM)()
+    assert server.process.poll() is None
+    assert len(client.read(BIG)) == BIG
+    assert server.wait() == 0
+    assert "Traceback" not in server.stderr
