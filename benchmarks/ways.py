@@ -49,8 +49,8 @@ def dontneed() -> None:
     """Drop what had to be loaded behind what is sent of it."""
     send = Output._send_by_memory
 
-    def send_and_drop(output: Output, piece: Slice) -> int:
-        sent = send(output, piece)
+    def send_and_drop(self: Output, piece: Slice) -> int:
+        sent = send(self, piece)
         if sent > 0:
             os.posix_fadvise(piece.file.fd, piece.offset, sent, os.POSIX_FADV_DONTNEED)
         return sent
