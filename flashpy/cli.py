@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import msgspec
 from click.core import ParameterSource
 
-from flashpy import __version__
+from flashpy import __version__, notify, pid_file
+from flashpy.activation import Passed, by_number, take_passed
 from flashpy.config import Config, load
 from flashpy.errors import ConfigError, StartError
 from flashpy.http import head
+from flashpy.privileges import require_root, resolve
 from flashpy.server import Server, new_event_loop
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -68,7 +71,7 @@ def _version() -> str:
     "--bind",
     multiple=True,
     metavar="ADDRESS",
-    help="host:port, [ipv6]:port, unix:PATH or fd://N instead of --host and --port; repeatable.",
+    help="host:port, [ipv6]:port, unix:PATH, unix:@NAME, fd://N or fd://NAME instead of --host and --port; repeatable.",
 )
 @click.option(
     "-c",
@@ -114,6 +117,10 @@ def _version() -> str:
     metavar="N",
     help="How many connections mp and mt serve at a time.  [default: 32]",
 )
+@click.option(
+    "--user", metavar="USER", help="Who works, if root starts it: a name or a number.  [default: who starts it]"
+)
+@click.option("--group", metavar="GROUP", help="The group of --user.  [default: the user's own]")
 @click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
@@ -128,6 +135,8 @@ def serve(
     timeout_graceful_shutdown: float | None,
     architecture: str | None,
     concurrency: int | None,
+    user: str | None,
+    group: str | None,
 ) -> None:
     """Serve the files of a directory (by default the current one) over HTTP."""
     given: dict[str, dict[str, Any]] = {
@@ -136,12 +145,18 @@ def serve(
             "timeout_graceful_shutdown": timeout_graceful_shutdown,
             "architecture": architecture,
             "concurrency": concurrency,
+            "user": user,
+            "group": group,
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "level": log_level},
     }
-    config = load(file, {name: _given(values) for name, values in given.items()})
-    sys.exit(_serve(config))
+    passed = take_passed()
+    fallbacks = {"server": {"bind": [f"fd://{fd}" for fd, _ in passed]}} if passed else {}
+    config = load(file, {name: _given(values) for name, values in given.items()}, fallbacks)
+    numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
+    config = msgspec.structs.replace(config, server=numbered)
+    sys.exit(_serve(config, passed))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -214,13 +229,20 @@ def _first_address(file: Path | None) -> tuple[str, int]:
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 
-def _serve(config: Config) -> int:
+def _serve(config: Config, passed: list[Passed]) -> int:
+    if identity := resolve(config.server.user, config.server.group):
+        require_root(identity)
     _open_standard_streams()
     logging.basicConfig(
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
     _raise_descriptor_limit(config)
+    for fd, name in passed:
+        if f"fd://{fd}" not in config.server.bind:
+            logging.getLogger("flashpy").warning(
+                "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
+            )
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(config))
 
@@ -250,9 +272,17 @@ async def _run(config: Config) -> int:
         interrupted.set()
 
     await server.start()
+    if path := config.server.pid_file:
+        try:
+            pid_file.write(path)
+        except StartError:
+            await server.stop(0.0)
+            raise
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, interrupted.set)
     _banner(server)
+    notify.ready(f"Serving {config.site.root}")
+    watchdog = asyncio.create_task(_feed_watchdog())
     gc.collect()
     # What lives now lives for long, so no collection needs to look at it; and what comes later (cache entries above
     # all) has no cycles, so a full collection would only stall the loop: 40 ms with some ten thousand entries.
@@ -261,8 +291,20 @@ async def _run(config: Config) -> int:
     await interrupted.wait()
     if sys.stderr.isatty():
         click.echo("\nEnding; a second Ctrl-C ends at once.", err=True)
+    notify.stopping()
     await server.stop()
+    watchdog.cancel()
+    if path:
+        pid_file.remove(path)
     return EXIT_CLEAN
+
+
+async def _feed_watchdog() -> None:
+    """As long as the loop turns, the service is alive."""
+    interval = notify.watchdog_interval()
+    while interval is not None:
+        notify.watchdog()
+        await asyncio.sleep(interval)
 
 
 def _raise_descriptor_limit(config: Config) -> None:

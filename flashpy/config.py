@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 from flashpy.addresses import parse
 from flashpy.config_file import File, Keys, merge, read
 from flashpy.errors import ConfigError
+from flashpy.privileges import resolve
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -246,3 +247,8 @@ def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
     if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
         where = place(("server", "unix_mode"))
         raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    try:
+        resolve(server.user, server.group)
+    except ConfigError as error:  # it begins with its key
+        section, _, key = str(error).partition(":")[0].partition(".")
+        raise ConfigError(f"{place((section, key))}: {error}") from None

@@ -47,6 +47,7 @@ SAME_LAYER = {
     ("config", "addresses"),
     ("config", "config_file"),
     ("config", "errors"),
+    ("config", "privileges"),
     ("config_file", "errors"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
