@@ -1,6 +1,7 @@
 """What a service tells systemd of itself: sd_notify(3). Standard library only.
 
-Without ``NOTIFY_SOCKET`` nothing is said. Nothing here fails: that the service manager does not hear is no reason not to serve.
+Without ``NOTIFY_SOCKET`` nothing is said. Nothing here fails: that the service manager does not hear is no reason not
+to serve.
 """
 
 import logging

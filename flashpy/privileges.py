@@ -115,6 +115,6 @@ def _is_powerless() -> bool:
         except PermissionError:
             continue
         return False
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        sets = dict(line.split(":", 1) for line in file if line.startswith("Cap"))
-    return all(int(sets[name], 16) == 0 for name in ("CapPrm", "CapEff", "CapAmb"))
+    with open("/proc/self/status", "rb") as file:  # not as text: nothing can be imported for it any more, perhaps
+        sets = dict(line.split(b":", 1) for line in file if line.startswith(b"Cap"))
+    return all(int(sets[name], 16) == 0 for name in (b"CapPrm", b"CapEff", b"CapAmb"))

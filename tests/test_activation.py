@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,18 +13,27 @@ from flashpy.activation import Passed, by_number, take_passed
 from flashpy.errors import StartError
 from tests.running import Client, Flashpy
 
+SYSTEMD = """
+import os, sys
+sockets, pid, names = sys.argv[1].split(","), sys.argv[2], sys.argv[3]
+for at, fd in enumerate(sockets):
+    os.dup2(int(fd), 3 + at)
+os.environ |= {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": pid or str(os.getpid())}
+if names:
+    os.environ["LISTEN_FDNAMES"] = names
+os.execvp(sys.argv[4], sys.argv[4:])
+"""
+
 
 def activated(
-    *arguments: str | Path, sockets: list[socket.socket], names: str = "", pid: str = "$$", port: str | None = None
+    *arguments: str | Path, sockets: list[socket.socket], names: str = "", pid: str = "", port: str | None = None
 ) -> Flashpy:
     """A flashpy to which these sockets are passed as systemd does: from 3 on, with the process's number."""
-    moves = " ".join(f"{3 + at}<&{sock.fileno()}" for at, sock in enumerate(sockets))
-    variables = f"LISTEN_PID={pid} LISTEN_FDS={len(sockets)}" + (f" LISTEN_FDNAMES={names}" if names else "")
-    shell = f'exec {moves}; export {variables}; exec "$@"'
+    fds = [sock.fileno() for sock in sockets]
     return Flashpy(
         *arguments,
-        shell=shell,
-        fds=[sock.fileno() for sock in sockets],
+        shell=f"exec {sys.executable} -c '{SYSTEMD}' {','.join(map(str, fds))} '{pid}' '{names}' \"$@\"",
+        fds=fds,
         environment={} if port is None else {"PORT": port},
     )
 
