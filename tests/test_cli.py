@@ -492,6 +492,17 @@ def test_ipv6(root: Path, start: Callable[..., Flashpy]) -> None:
         assert server.stdout.startswith("::1 - - [")
 
 
+@pytest.mark.parametrize("architecture", ["amped", "mt"])
+def test_a_client_by_ipv4_is_shown_by_its_address(root: Path, start: Callable[..., Flashpy], architecture: str) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    server = start(root, "--bind", "[::]:0", "--access-log", "--architecture", architecture)
+    assert server.urls == [f"http://[::]:{server.port}"]
+    assert server.get("/none").status == 404
+    assert server.end() == 0
+    assert LINE.fullmatch(server.stdout.strip())
+
+
 def test_a_unix_socket(root: Path, start: Callable[..., Flashpy]) -> None:
     path = root.parent / "socket"
     server = start(root, "--bind", f"unix:{path}", "--access-log")
