@@ -14,10 +14,12 @@ from flashpy.errors import StartError
 from tests.running import Client, Flashpy
 
 SYSTEMD = """
-import os, sys
-sockets, pid, names = sys.argv[1].split(","), sys.argv[2], sys.argv[3]
+import fcntl, os, sys
+pid, names = sys.argv[2], sys.argv[3]
+sockets = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 500) for fd in sys.argv[1].split(",")]  # out of the way
 for at, fd in enumerate(sockets):
-    os.dup2(int(fd), 3 + at)
+    os.dup2(fd, 3 + at)
+    os.close(fd)
 os.environ |= {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": pid or str(os.getpid())}
 if names:
     os.environ["LISTEN_FDNAMES"] = names
@@ -46,13 +48,8 @@ def stack() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def sockets(stack: ExitStack) -> list[socket.socket]:
-    """Two listening sockets whose numbers are none that they are moved to."""
-    made = []
-    for number in (50, 51):
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            os.dup2(sock.fileno(), number)
-        made.append(stack.enter_context(socket.socket(fileno=number)))
-    return made
+    """Two listening sockets."""
+    return [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
 
 
 def port_of(sock: socket.socket) -> int:
@@ -146,7 +143,7 @@ def test_variables_that_are_malformed(
     monkeypatch: pytest.MonkeyPatch, count: str, names: str | None, said: str
 ) -> None:
     variables(monkeypatch, count, names)
-    monkeypatch.setattr("flashpy.activation.FIRST", 900)  # none of the descriptors of this process
+    monkeypatch.setattr("flashpy.activation.FIRST", 10**6)  # none of the descriptors of this process
     with pytest.raises(StartError, match=said):
         take_passed()
     assert "LISTEN_PID" not in os.environ

@@ -5,6 +5,8 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from flashpy.errors import StartError
 from flashpy.event.sockets import client_of, listen, url_of
 from flashpy.event.unixsockets import _set_mode
-from tests.running import PATIENCE, Client
+from tests.running import PATIENCE, REPOSITORY, Client
 
 
 @pytest.fixture
@@ -271,14 +273,26 @@ def test_an_abstract_name_is_in_no_directory(stack: ExitStack) -> None:
     assert refused(f"unix:@{name}") == f"The socket @{name} cannot be bound: it is in use already."
 
 
-def test_the_name_stays_when_a_child_closes_the_socket(tmp_path: Path, stack: ExitStack) -> None:
-    (sock,) = bound(stack, f"unix:{tmp_path}/s")
-    child = os.fork()
-    if child == 0:
-        sock.close()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    Client(f"{tmp_path}/s").close()
+FAMILY = f"""
+import os, sys
+sys.path.append({str(REPOSITORY)!r})
+from flashpy.event.sockets import listen
+(sock,) = listen(["unix:" + sys.argv[1]], 16)
+child = os.fork()
+if child == 0:
+    sock.close()
+    os._exit(0)
+os.waitpid(child, 0)
+print(os.path.exists(sys.argv[1]))
+sock.close()
+print(os.path.exists(sys.argv[1]))
+"""
+
+
+def test_the_name_stays_when_a_child_closes_the_socket(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FAMILY, f"{tmp_path}/s"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 def test_what_is_no_socket_is_never_removed(tmp_path: Path) -> None:
