@@ -7,20 +7,24 @@ else, so that an embedded server does none of them.
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from flashpy import __version__
-from flashpy.config import Config, load
+from flashpy.activation import Passed, by_number, take_passed
+from flashpy.config import Config, Overrides, load
 from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.event.listener import url_of
+from flashpy.event.sockets import url_of
 from flashpy.http import head
+from flashpy.privileges import require_root, resolve
 from flashpy.supervisor.supervisor import Supervisor
+from flashpy.supervisor.upgrade import Inherited, inherited
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -64,7 +68,7 @@ def _version() -> str:
     "--bind",
     multiple=True,
     metavar="ADDRESS",
-    help="host:port, [ipv6]:port, unix:PATH or fd://N instead of --host and --port; repeatable.",
+    help="host:port, [ipv6]:port, unix:PATH, unix:@NAME, fd://N or fd://NAME instead of --host and --port; repeatable.",
 )
 @click.option(
     "-c",
@@ -110,6 +114,10 @@ def _version() -> str:
     metavar="N",
     help="How many connections mp and mt serve at a time.  [default: 32]",
 )
+@click.option(
+    "--user", metavar="USER", help="Who works, if root starts it: a name or a number.  [default: who starts it]"
+)
+@click.option("--group", metavar="GROUP", help="The group of --user.  [default: the user's own]")
 @click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
@@ -124,6 +132,8 @@ def serve(
     timeout_graceful_shutdown: float | None,
     architecture: str | None,
     concurrency: int | None,
+    user: str | None,
+    group: str | None,
 ) -> None:
     """Serve the files of a directory (by default the current one) over HTTP."""
     given: dict[str, dict[str, Any]] = {
@@ -132,12 +142,26 @@ def serve(
             "timeout_graceful_shutdown": timeout_graceful_shutdown,
             "architecture": architecture,
             "concurrency": concurrency,
+            "user": user,
+            "group": group,
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "level": log_level},
     }
     overrides = {name: _given(values) for name, values in given.items()}
-    sys.exit(_serve(partial(load, file, overrides)))
+    before = inherited()
+    passed = before.passed if before else take_passed()
+    sys.exit(_serve(partial(_configuration, file, overrides, passed), before, passed))
+
+
+def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Passed]) -> Config:
+    """What is to be done, by the file as it is now and all else as it was given."""
+    fallbacks = {"server": {"bind": [f"fd://{fd}" for fd, _ in passed]}} if passed else {}
+    config = load(file, overrides, fallbacks)
+    numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
+    if identity := resolve(config.server.user, config.server.group):
+        require_root(identity)
+    return msgspec.structs.replace(config, server=numbered)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -210,14 +234,19 @@ def _first_address(file: Path | None) -> tuple[str, int]:
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 
-def _serve(read: Callable[[], Config]) -> int:
+def _serve(read: Callable[[], Config], before: Inherited | None, passed: Sequence[Passed]) -> int:
     config = read()
     _open_standard_streams()
     logging.basicConfig(
         level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
-    return Supervisor(config, read, _banner).run()
+    for fd, name in passed:
+        if f"fd://{fd}" not in config.server.bind:
+            logging.getLogger("flashpy").warning(
+                "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
+            )
+    return Supervisor(config, read, _banner, before, passed).run()
 
 
 def _open_standard_streams() -> None:

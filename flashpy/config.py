@@ -6,15 +6,17 @@ shows every key. Sizes are bytes, times are seconds.
 
 import difflib
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from flashpy.addresses import parse
+from flashpy.config_file import File, Keys, merge, read
 from flashpy.errors import ConfigError
+from flashpy.privileges import resolve
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -25,13 +27,22 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
     """Where to listen, how to work and how to stop."""
 
     bind: tuple[str, ...] = ("127.0.0.1:8000",)
+    unix_mode: str = ""
     backlog: Positive = 2048
+    user: str = ""
+    group: str = ""
+    pid_file: str = ""
     timeout_graceful_shutdown: Annotated[float, Meta(ge=0)] = 30.0
     architecture: Literal["amped", "sped", "mp", "mt"] = "amped"
     concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 32
     workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
     cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
     sandbox: bool = True
+
+    @property
+    def unix_permissions(self) -> int | None:
+        """``unix_mode`` as a number; None: as the umask leaves it."""
+        return int(self.unix_mode, 8) if self.unix_mode else None
 
 
 class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,70 +125,84 @@ _MANAGED = frozenset(
     {"accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type"}
     | {"date", "etag", "keep-alive", "last-modified", "transfer-encoding", "upgrade", "vary"}
 )
+_PATHS = {
+    ("site", "root"): None,
+    ("site", "allowed_roots"): None,
+    ("log", "access_file"): "-",
+    ("server", "pid_file"): "",
+}
+"""Keys that are paths, and the value of each that is none."""
+_OPTIONS = "the options given"
 
 
-def load(path: str | Path | None = None, overrides: Overrides | None = None) -> Config:
-    """Read the file (if any), lay the overrides (section -> key -> value) over it, and check the whole.
+def load(
+    path: str | Path | None = None, overrides: Overrides | None = None, fallbacks: Overrides | None = None
+) -> Config:
+    """Read the file (if any) and what it includes, lay the overrides (section -> key -> value) over it, and check the
+    whole. Fallbacks are for keys that nobody sets, instead of the defaults.
 
-    A relative ``root``, ``allowed_roots`` or ``access_file`` in a file is taken from the file's own directory.
+    Relative paths (``root``, ``allowed_roots``, ``access_file``, ``pid_file``) in a file are taken from the file's own
+    directory.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, a key is unknown or a value does not fit.
+        ConfigError: a file cannot be read or parsed, a key is unknown or set twice, or a value does not fit.
     """
-    text, tables = ("", {}) if path is None else _read(Path(path))
+    files = [] if path is None else read(Path(path))
+    for file in files:  # each for itself: so what is wrong is said of the file that has it
+        _convert(file.tables, file.place)
+        _make_absolute(file)
+    tables, origins = merge(files)
+    if files and "root" not in tables.get("site", {"root": ""}):
+        tables["site"]["root"] = str(files[0].path.absolute().parent)
+    for section, values in (fallbacks or {}).items():
+        tables[section] = {**values, **tables.get(section, {})}
     for section, values in (overrides or {}).items():
-        below = tables.get(section, {})
-        if isinstance(below, dict):  # else it is for the check below to say
-            tables[section] = {**below, **values}
-    where = "the options given" if path is None else str(path)
-    try:
-        config = msgspec.convert(tables, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_explain(where, text, str(error))) from None
-    _check(config, where)
+        tables[section] = {**tables.get(section, {}), **values}
+    config = _convert(tables, lambda _: _OPTIONS)
+
+    def place(keys: Keys) -> str:
+        if path is None or keys[1] in (overrides or {}).get(keys[0], {}):
+            return _OPTIONS
+        return origins[keys].place(keys) if keys in origins else str(path)
+
+    _check(config, place)
     return config
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
+def _make_absolute(file: File) -> None:
+    """Take the relative paths in a file from its own directory."""
+    base = file.path.absolute().parent
+    for (section, key), none in _PATHS.items():
+        value = file.tables.get(section, {}).get(key)
+        if isinstance(value, list):
+            file.tables[section][key] = [str(base / each) for each in value]
+        elif value not in (None, none):
+            file.tables[section][key] = str(base / value)
+
+
+def _convert(tables: dict[str, Any], place: Callable[[Keys], str]) -> Config:
+    """Types, ranges and unknown keys."""
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text, as TOML must be.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}.") from None
-    base = path.absolute().parent
-    site, log = tables.get("site"), tables.get("log")
-    if isinstance(site, dict):
-        if isinstance(site.get("root", "."), str):
-            site["root"] = str(base / site.get("root", "."))
-        if isinstance(site.get("allowed_roots"), list):
-            roots = site["allowed_roots"]
-            site["allowed_roots"] = [str(base / r) if isinstance(r, str) else r for r in roots]
-    if isinstance(log, dict) and isinstance(log.get("access_file"), str) and log["access_file"] != "-":
-        log["access_file"] = str(base / log["access_file"])
-    return text, tables
+        return msgspec.convert(tables, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), place)) from None
 
 
-def _explain(where: str, text: str, message: str) -> str:
+def _explain(message: str, place: Callable[[Keys], str]) -> str:
     """One plain sentence from msgspec's message: which file, line and key, and what to do."""
-    what, _, place = message.partition(" - at `$")
-    keys = [key for key in re.split(r"[.\[\]`]+", place) if key and key != "..."]
+    what, _, where = message.partition(" - at `$")
+    keys = [key for key in re.split(r"[.\[\]`]+", where) if key and key != "..."]
     unknown = re.match(r"Object contains unknown field `(.*)`", what)
     if unknown:
         keys.append(unknown[1])
         what = "unknown key" + _suggest(keys)
-    line = _line_of(text, keys)
-    spot = f"{where}, line {line}" if line else where
-    return f"{spot}: {'.'.join(keys) or 'configuration'}: {what}."
+    return f"{place(tuple(keys))}: {'.'.join(keys) or 'configuration'}: {what}."
 
 
 def _suggest(keys: list[str]) -> str:
     """The known key that was probably meant, from all sections."""
     sections: dict[str, list[str]] = {name: list(get_type_hints(kind)) for name, kind in get_type_hints(Config).items()}
-    here = sections.get(keys[0], []) if len(keys) > 1 else list(sections)
+    here = sections.get(keys[0], []) if len(keys) > 1 else [*sections, "include"]
     close = difflib.get_close_matches(keys[-1], here, n=1)
     if close:
         return f"; {'.'.join([*keys[:-1], close[0]])} was probably meant"
@@ -187,36 +212,46 @@ def _suggest(keys: list[str]) -> str:
     return f"; the keys here are {', '.join(sorted(here))}"
 
 
-def _line_of(text: str, keys: list[str]) -> int:
-    """The line of a key (1 is the first), or 0 where it is not found."""
-    section: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([\w.\"'-]+)\s*\]", line)
-        if header:
-            section = header[1].split(".")
-            if section == keys:
-                return number
-        name = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]", line)
-        if name and [*section, name[1]] in (keys, keys[: len(section) + 1]):
-            return number
-    return 0
-
-
-def _check(config: Config, where: str) -> None:
+def _check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
-    if config.helpers.min > config.helpers.max:
-        raise ConfigError(f"{where}: helpers.min ({config.helpers.min}) is above helpers.max; lower it.")
-    if config.helpers.max > config.helpers.total:
-        raise ConfigError(f"{where}: helpers.max ({config.helpers.max}) is above helpers.total; raise that.")
-    if not config.server.bind:
-        raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
+    _check_helpers(config.helpers, place)
+    _check_server(config.server, place)
     for name in config.site.index:
         if not name or "/" in name or "\0" in name:
-            raise ConfigError(f"{where}: site.index: {name!r} is not a plain file name.")
+            raise ConfigError(f"{place(('site', 'index'))}: site.index: {name!r} is not a plain file name.")
     for name, value in config.site.headers.items():
+        where = f"{place(('site', 'headers', name))}: site.headers"
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
-            raise ConfigError(f"{where}: site.headers: {name!r} is not a field name (RFC 9110, 5.1).")
+            raise ConfigError(f"{where}: {name!r} is not a field name (RFC 9110, 5.1).")
         if name.lower() in _MANAGED:
-            raise ConfigError(f"{where}: site.headers: {name} is set by the server itself; leave it out.")
+            raise ConfigError(f"{where}: {name} is set by the server itself; leave it out.")
         if not re.fullmatch(r"[\x20-\x7e\t\x80-\xff]*", value):
-            raise ConfigError(f"{where}: site.headers: the value of {name} has a control character.")
+            raise ConfigError(f"{where}: the value of {name} has a control character.")
+
+
+def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> None:
+    if helpers.min > helpers.max:
+        where = place(("helpers", "min"))
+        raise ConfigError(f"{where}: helpers.min ({helpers.min}) is above helpers.max; lower it.")
+    if helpers.max > helpers.total:
+        where = place(("helpers", "max"))
+        raise ConfigError(f"{where}: helpers.max ({helpers.max}) is above helpers.total; raise that.")
+
+
+def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
+    if not server.bind:
+        where = place(("server", "bind"))
+        raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
+    for address in server.bind:
+        try:
+            parse(address)
+        except ValueError as error:
+            raise ConfigError(f"{place(('server', 'bind'))}: server.bind: {error}") from None
+    if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
+        where = place(("server", "unix_mode"))
+        raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    try:
+        resolve(server.user, server.group)
+    except ConfigError as error:  # it begins with its key
+        section, _, key = str(error).partition(":")[0].partition(".")
+        raise ConfigError(f"{place((section, key))}: {error}") from None

@@ -20,8 +20,8 @@ import msgspec
 from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
-from flashpy.event.listener import bind, url_of
 from flashpy.event.programs import LocalStarter
+from flashpy.event.sockets import flat, listen, url_of
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
 
@@ -66,8 +66,8 @@ class Server:
         """
         check_root(self.config.site.root)
         try:
-            for address in self.config.server.bind:
-                self._sockets += bind(address, self.config.server.backlog)
+            server = self.config.server
+            self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))
             self._architecture = architecture(self.config, self._sockets, self._metrics, LocalStarter())
             await self._architecture.start()
         except BaseException:

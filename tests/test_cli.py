@@ -188,11 +188,9 @@ def test_a_privileged_port(root: Path, powerless: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--bind", "nonsense"], "is no address"),
         (["--bind", "fd://99"], "is no listening socket"),
         (["--bind", "fd://" + "9" * 30], "is no listening socket"),
         (["--bind", "unix:/none/s"], "No such file or directory"),
-        (["--bind", "unix:"], "names no socket"),
         (["--host", "no-such-host.invalid"], "is not known"),
         (["--host", "a..b"], "is no host name"),
         (["--host", "192.0.2.123"], "no address 192.0.2.123"),
@@ -233,6 +231,8 @@ def test_wrong_usage(root: Path, arguments: list[str], said: str) -> None:
         (["--header", "bad name: x"], "'bad name' is not a field name"),
         (["--header", "X: a\r\nY: b"], "control character"),
         (["--index", "a/b"], "'a/b' is not a plain file name"),
+        (["--bind", "nonsense"], "is no address"),
+        (["--bind", "unix:"], "names no socket"),
         (["-c", "none.toml"], "none.toml: cannot be read: No such file or directory"),
     ],
 )
@@ -490,6 +490,17 @@ def test_ipv6(root: Path, start: Callable[..., Flashpy]) -> None:
             assert client.recv(100).startswith(b"HTTP/1.1 200 ")
         assert server.end() == 0
         assert server.stdout.startswith("::1 - - [")
+
+
+@pytest.mark.parametrize("architecture", ["amped", "mt"])
+def test_a_client_by_ipv4_is_shown_by_its_address(root: Path, start: Callable[..., Flashpy], architecture: str) -> None:
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    server = start(root, "--bind", "[::]:0", "--access-log", "--architecture", architecture)
+    assert server.urls == [f"http://[::]:{server.port}"]
+    assert server.get("/none").status == 404
+    assert server.end() == 0
+    assert LINE.fullmatch(server.stdout.strip())
 
 
 def test_a_unix_socket(root: Path, start: Callable[..., Flashpy]) -> None:

@@ -41,13 +41,15 @@ def complaint(path: Path | None, overrides: Any = None) -> str:
 
 def test_the_example_lists_every_key_with_its_default() -> None:
     """Nothing is left out, and nothing is there that does not exist."""
-    assert tomllib.loads(EXAMPLE.read_text()) == msgspec.json.decode(msgspec.json.encode(Config()))
+    tables = tomllib.loads(EXAMPLE.read_text())
+    assert tables.pop("include") == []  # of the file, not of what comes out
+    assert tables == msgspec.json.decode(msgspec.json.encode(Config()))
 
 
 def test_the_example_has_a_comment_for_every_key() -> None:
     """One each, on its line."""
     keys = [line for line in EXAMPLE.read_text().splitlines() if re.match(r"\w+ = ", line)]
-    assert len(keys) == sum(map(len, msgspec.to_builtins(Config()).values()))
+    assert len(keys) == sum(map(len, msgspec.to_builtins(Config()).values())) + len(["include"])
     assert [line for line in keys if not re.search(r"  # \S.*", line)] == []
 
 
@@ -131,27 +133,40 @@ def test_a_value_that_does_not_fit(write: Write, text: str, line: int, key: str)
 
 @pytest.mark.parametrize(
     ("text", "part"),
+    [("a\n", "is not valid TOML"), ("[server\n", "is not valid TOML"), ("a = 1\na = 2\n", "is not valid TOML")],
+)
+def test_what_is_no_toml(write: Write, text: str, part: str) -> None:
+    """The file, and the parser's own words."""
+    path = write(text)
+    assert complaint(path).startswith(f"{path}: {part}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
     [
-        ("a\n", "is not valid TOML"),
-        ("[server\n", "is not valid TOML"),
-        ("[server]\nbacklog = 1\nbacklog = 2\n", "is not valid TOML"),
-        ("[helpers]\nmin = 9\n", "helpers.min (9) is above helpers.max"),
-        ("[server]\nbind = []\n", "server.bind is empty"),
-        ('[site]\nindex = ["a/b"]\n', "'a/b' is not a plain file name"),
-        ('[site]\nindex = [""]\n', "'' is not a plain file name"),
-        ('[site.headers]\n"X A" = "b"\n', "'X A' is not a field name"),
-        ('[site.headers]\n"" = "b"\n', "'' is not a field name"),
-        ('[site.headers]\n"X-A\\r\\nX" = "b"\n', "is not a field name"),
-        ('[site.headers]\nX-A = "b\\r\\nX: c"\n', "the value of X-A has a control character"),
-        ('[site.headers]\nX-A = "\\u20ac"\n', "the value of X-A has a control character"),
-        ('[site.headers]\nCONTENT-length = "1"\n', "CONTENT-length is set by the server itself"),
+        ("[helpers]\nmin = 9\n", 2, "helpers.min (9) is above helpers.max"),
+        ("[helpers]\n\nmax = 90\n", 3, "helpers.max (90) is above helpers.total"),
+        ("[server]\nbind = []\n", 2, "server.bind is empty"),
+        ('[server]\n\nbind = ["x"]\n', 3, "server.bind: 'x' is no address; write host:port"),
+        ('[server]\nbind = [":80", "unix:"]\n', 2, "server.bind: 'unix:' names no socket; write unix:PATH"),
+        ('[server]\nbind = ["fd://"]\n', 2, "server.bind: 'fd://' names no descriptor; write fd://N"),
+        ('[server]\nunix_mode = "0999"\n', 2, "server.unix_mode: '0999' is no mode; write one such as \"0660\""),
+        ('[server]\nunix_mode = "rw"\n', 2, "server.unix_mode: 'rw' is no mode"),
+        ('[site]\nindex = ["a/b"]\n', 2, "'a/b' is not a plain file name"),
+        ('[site]\nindex = [""]\n', 2, "'' is not a plain file name"),
+        ('[site.headers]\n"X A" = "b"\n', 1, "'X A' is not a field name"),
+        ('[site.headers]\n"" = "b"\n', 1, "'' is not a field name"),
+        ('[site.headers]\n"X-A\\r\\nX" = "b"\n', 1, "is not a field name"),
+        ('[site.headers]\nX-A = "b\\r\\nX: c"\n', 2, "the value of X-A has a control character"),
+        ('[site.headers]\nX-A = "\\u20ac"\n', 2, "the value of X-A has a control character"),
+        ('[site.headers]\nCONTENT-length = "1"\n', 2, "CONTENT-length is set by the server itself"),
     ],
 )
-def test_what_else_cannot_be_used(write: Write, text: str, part: str) -> None:
-    """The file, and what is wrong with it."""
+def test_what_else_cannot_be_used(write: Write, text: str, line: int, part: str) -> None:
+    """The file, the line, and what is wrong with it."""
     path = write(text)
     sentence = complaint(path)
-    assert sentence.startswith(f"{path}: ")
+    assert sentence.startswith(f"{path}, line {line}: ")
     assert part in sentence
 
 
@@ -167,3 +182,19 @@ def test_bad_overrides() -> None:
     """Without a file, it is the options that are to blame."""
     assert complaint(None, {"server": {"backlog": 0}}).startswith("the options given: server.backlog: ")
     assert complaint(None, {"serve": {"x": 0}}).startswith("the options given: serve: unknown key; server was")
+
+
+def test_options_are_to_blame_for_what_they_say(write: Write) -> None:
+    """Not the file that they come before."""
+    path = write("[helpers]\nmin = 1\n")
+    assert complaint(path, {"helpers": {"min": "x"}}).startswith("the options given: helpers.min: ")
+    assert complaint(path, {"helpers": {"min": 9}}).startswith("the options given: helpers.min (9) is above")
+
+
+def test_fallbacks_are_behind_the_file(write: Write) -> None:
+    """And before the defaults."""
+    fallbacks = {"server": {"backlog": 5, "unix_mode": "0600"}}
+    server = load(write("[server]\nbacklog = 4\n"), fallbacks=fallbacks).server
+    assert (server.backlog, server.unix_mode, server.unix_permissions) == (4, "0600", 0o600)
+    assert load(fallbacks=fallbacks).server.backlog == 5
+    assert load().server.unix_permissions is None

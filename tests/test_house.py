@@ -12,12 +12,18 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "flashpy"
 
 LAYERS = {
+    "activation": 0,
+    "addresses": 0,
     "buffers": 0,
     "config": 0,
+    "config_file": 0,
     "errors": 0,
     "memory": 0,
     "metrics": 0,
+    "notify": 0,
     "now": 0,
+    "pid_file": 0,
+    "privileges": 0,
     "process": 0,
     "http": 1,
     "job": 1,
@@ -36,12 +42,25 @@ LAYERS = {
 }
 """The layer of each part of the package: a part may import from parts of lower layers, and from itself."""
 
-SAME_LAYER = {("config", "errors")}
-"""The one import between two parts of one layer."""
+SAME_LAYER = {
+    ("activation", "addresses"),
+    ("activation", "errors"),
+    ("config", "addresses"),
+    ("config", "config_file"),
+    ("config", "errors"),
+    ("config", "privileges"),
+    ("config_file", "errors"),
+    ("pid_file", "errors"),
+    ("privileges", "errors"),
+}
+"""The few imports between two parts of one layer."""
 
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time", "aiofiles"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "aiofiles", "ssl", "logging", "typing_extensions"}
-PURE = ("http", "dispatch", "cache", "resource", "site", "log", "metrics", "config", "buffers", "now", "errors")
+PURE = (
+    *("http", "dispatch", "cache", "resource", "site", "log"),
+    *("addresses", "buffers", "config", "config_file", "errors", "metrics", "now"),
+)
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -345,7 +345,7 @@ def test_many_threads_leave_nothing_behind(root: Path) -> None:
     ("sections", "said"),
     [
         ({"site": {"root": "/none"}}, "does not exist"),
-        ({"server": {"bind": ["127.0.0.1:0", "unix:socket", "nonsense"]}}, "is no address"),
+        ({"server": {"bind": ["127.0.0.1:0", "unix:socket", "fd://nonsense"]}}, "is no listening socket"),
         ({"server": {"bind": ["127.0.0.1:0", "BUSY"]}}, "in use already"),
         ({"log": {"access": True, "access_file": "/none/log"}}, "cannot be opened"),
     ],

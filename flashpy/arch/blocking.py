@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from flashpy.arch.inline import do
 from flashpy.buffers import Piece, Slice, length_of
 from flashpy.config import Config
+from flashpy.event.sockets import client_of
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1, Http1Shared
 from flashpy.http.request import Request, faulty
@@ -133,7 +134,7 @@ class Driver:
             _log.warning("Accepting pauses for %d ms: %s.", PAUSE * 1000, error.strerror)
             time.sleep(PAUSE)
             return
-        client = address[0] if isinstance(address, tuple) else "unix:"
+        client = client_of(address)
         tell(True)
         with sock:
             self._conversation = Conversation(common, sock, client)

@@ -11,9 +11,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flashpy.errors import StartError
+from flashpy.privileges import Identity
 
 _TITLE_ROOM = "." * 64
 _END_SECONDS = 5.0
@@ -89,7 +90,7 @@ def helper_program(name: str) -> Path:
     return inside if inside.exists() else package.parent / "helpers" / f"{name}.py"
 
 
-def spawn(name: str, arguments: Sequence[bytes | str] = ()) -> Child:
+def spawn(name: str, arguments: Sequence[bytes | str] = (), identity: Identity | None = None) -> Child:
     """Start a helper program. The one place that does so.
 
     Raises:
@@ -100,8 +101,11 @@ def spawn(name: str, arguments: Sequence[bytes | str] = ()) -> Child:
     ours.setblocking(False)
     fd = theirs.fileno()
     command = [sys.executable, "-I", "-S", str(helper_program(name)), str(package), str(fd), _TITLE_ROOM, *arguments]
+    who: dict[str, Any] = {}
+    if identity is not None:
+        who = {"user": identity.uid, "group": identity.gid, "extra_groups": identity.groups}
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd,))
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(fd,), **who)
     except OSError as error:
         ours.close()
         why = error.strerror or os.strerror(error.errno or 0)

@@ -3,17 +3,16 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum, auto
 
 from flashpy.config import Config
 from flashpy.event.programs import Child
+from flashpy.event.sockets import Sockets, flat
+from flashpy.privileges import resolve
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.messages import Counted, FromWorker, Link
 from flashpy.supervisor.reactor import Timer
-
-Sockets = dict[str, list[socket.socket]]
-"""Listening sockets by the address that they were made for."""
 
 
 class Stage(Enum):
@@ -55,6 +54,7 @@ class Generation:
     def __init__(self, config: Config, sockets: Sockets) -> None:
         self.config = config
         self.sockets = sockets
+        self.identity = resolve(config.server.user, config.server.group)
         self.count = config.server.workers
         self.processes: dict[int, Process] = {}  # by number; those that are wanted
         self.backoffs: dict[int, Backoff] = {}
@@ -62,7 +62,7 @@ class Generation:
     @property
     def listeners(self) -> list[socket.socket]:
         """All listening sockets, in the order in which workers know them."""
-        return [sock for group in self.sockets.values() for sock in group]
+        return flat(self.sockets)
 
     @property
     def serving(self) -> list[Process]:
@@ -71,8 +71,7 @@ class Generation:
 
     def not_in(self, other: "Generation") -> list[socket.socket]:
         """The listening sockets that the other generation has not."""
-        groups = [group for address, group in self.sockets.items() if address not in other.sockets]
-        return [sock for group in groups for sock in group]
+        return flat({address: group for address, group in self.sockets.items() if address not in other.sockets})
 
     def missing(self) -> Iterator[int]:
         """The numbers of the workers that should be there and are not."""
@@ -81,30 +80,6 @@ class Generation:
     def backoff(self, number: int) -> Backoff:
         """The pauses before this worker is started again."""
         return self.backoffs.setdefault(number, Backoff())
-
-
-def sockets_for(addresses: Sequence[str], before: Sockets, bind: Callable[[str], list[socket.socket]]) -> Sockets:
-    """The listening sockets for some addresses: those there are already, and new ones.
-
-    Raises:
-        StartError: an address cannot be bound; nothing is left open then.
-    """
-    sockets: Sockets = {}
-    try:
-        for address in addresses:
-            sockets[address] = before[address] if address in before else bind(address)
-    except BaseException:
-        for address, group in sockets.items():
-            if address not in before:
-                close_all(group)
-        raise
-    return sockets
-
-
-def close_all(sockets: list[socket.socket]) -> None:
-    """Close listening sockets here; who has inherited them has them still."""
-    for sock in sockets:
-        sock.close()
 
 
 def cpus_for(config: Config, number: int) -> set[int] | None:

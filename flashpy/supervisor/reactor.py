@@ -115,6 +115,7 @@ class Reactor:
 
     def close(self) -> None:
         """Let go of what is the system's."""
+        signal.set_wakeup_fd(-1)
         self._came.close()
         self._wake.close()
 

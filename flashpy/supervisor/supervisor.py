@@ -14,21 +14,24 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from functools import partial
 from itertools import count
 
+from flashpy import notify, pid_file
+from flashpy.activation import Passed
 from flashpy.config import Config
 from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.event.listener import bind, disown
+from flashpy.event.sockets import Sockets, close_all, listen, url_of
+from flashpy.event.unixsockets import disown
 from flashpy.process import set_title
 from flashpy.server import check_root, fit_into_memory
-from flashpy.supervisor.generation import Generation, Process, Sockets, Stage, close_all, sockets_for
+from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
 from flashpy.supervisor.messages import Taken
 from flashpy.supervisor.reactor import Reactor
-from flashpy.supervisor.upgrade import Predecessor, Successor
+from flashpy.supervisor.upgrade import Inherited, Predecessor, Successor
 from flashpy.supervisor.workers import Workers
 
 _log = logging.getLogger("flashpy.supervisor")
@@ -49,13 +52,20 @@ class Phase(Enum):
 class Supervisor:
     """Runs workers for a configuration until it is told to end (a workers.Master).
 
-    ``load`` reads the configuration anew; ``announce`` is called when the first workers serve.
+    ``load`` reads the configuration anew; ``announce`` is called when the first workers serve. ``before`` is what the
+    program has left that this one relieves, ``passed`` what systemd has passed.
     """
 
     def __init__(
-        self, config: Config, load: Callable[[], Config], announce: Callable[["Supervisor"], None] | None = None
+        self,
+        config: Config,
+        load: Callable[[], Config],
+        announce: Callable[["Supervisor"], None] | None = None,
+        before: Inherited | None = None,
+        passed: Sequence[Passed] = (),
     ) -> None:
         self._load = load
+        self._passed = passed
         self._announce = announce
         self._established = False  # it has served
         self._reactor = Reactor()
@@ -69,7 +79,7 @@ class Supervisor:
         self._phase = Phase.RUNNING
         self._status = 0  # with which it ends
         self._failure: StartError | None = None
-        self._predecessor = Predecessor.inherited(self._reactor, self)
+        self._predecessor = Predecessor(self._reactor, self, before) if before else None
         self._successor: Successor | None = None
 
     # For whoever runs it
@@ -89,6 +99,11 @@ class Supervisor:
         """What workers and helpers may not do, for people."""
         return next((process.sandbox for process in self._now.serving), "") if self._now else ""
 
+    @property
+    def status(self) -> str:
+        """What it does, in one line."""
+        return f"Serving {os.path.abspath(self.config.site.root)} at {' '.join(map(url_of, self.listeners))}"
+
     def counts(self) -> dict[str, int]:
         """What all workers have counted together, those that have ended included."""
         return self._workers.counts()
@@ -100,6 +115,15 @@ class Supervisor:
             StartError: the addresses cannot be bound, or the first workers not be started (then a WorkerError).
         """
         set_title("flashpy: supervisor")
+        try:
+            self._run()
+        finally:
+            self._reactor.close()
+        if self._failure is not None:
+            raise self._failure
+        return self._status
+
+    def _run(self) -> None:
         self._now = self._generation(self._first, self._predecessor.sockets if self._predecessor else {})
         signals: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGHUP: self._reload,
@@ -115,13 +139,13 @@ class Supervisor:
         # What lives now is shared with the workers; a collection would write to all of it.
         gc.collect()
         gc.freeze()
+        if self._predecessor is None:
+            self._write_pid_file(self._now)
         self._fill(self._now)
         self._reactor.later(LOOK, self._look)
         self._reactor.run()
         self._workers.reap()
-        if self._failure is not None:
-            raise self._failure
-        return self._status
+        pid_file.remove(self.config.server.pid_file)
 
     # Generations
 
@@ -134,8 +158,21 @@ class Supervisor:
         server = config.server
         check_root(config.site.root)
         raise_descriptor_limit(config)
-        sockets = sockets_for(server.bind, before, lambda address: bind(address, server.backlog))
+        sockets = listen(server.bind, server.backlog, server.unix_permissions, before)
         return Generation(fit_into_memory(config, server.workers), sockets)
+
+    def _write_pid_file(self, generation: Generation) -> None:
+        """Say where the supervisor is. Its first start fails where that cannot be done."""
+        path = generation.config.server.pid_file
+        if not path:
+            return
+        try:
+            pid_file.write(path)
+        except StartError as error:
+            if not self._established:
+                close_all(generation.listeners)
+                raise
+            _log.error("%s", error)
 
     def _fill(self, generation: Generation) -> None:
         """Start the workers that are missing."""
@@ -176,12 +213,17 @@ class Supervisor:
             self._reload_again = True
             return
         _log.info("Reading the configuration again.")
+        notify.reloading()
         try:
             self._next = self._generation(self._load(), self._now.sockets)
         except (ConfigError, StartError) as error:
-            _log.error("The configuration stays as it was. %s", error)
+            self._stay(str(error))
             return
         self._fill(self._next)
+
+    def _stay(self, why: str) -> None:
+        _log.error("The configuration stays as it was. %s", why)
+        notify.ready()
 
     def _switch(self, generation: Generation) -> None:
         """The new generation serves: the old one retires."""
@@ -192,7 +234,11 @@ class Supervisor:
         for process in list(old.processes.values()):
             self._workers.retire(process, True, abandoned)
         close_all(left)
+        if generation.config.server.pid_file != old.config.server.pid_file:
+            pid_file.remove(old.config.server.pid_file)
+            self._write_pid_file(generation)
         _log.info("The new configuration is in force.")
+        notify.ready(self.status)
         if self._reload_again:
             self._reload_again = False
             self._reload()
@@ -206,7 +252,7 @@ class Supervisor:
             process.stage = Stage.RETIRING
             self._workers.kill(process)
         close_all(generation.not_in(self._now))
-        _log.error("The configuration stays as it was: a worker cannot start with the new one. %s", why)
+        self._stay(f"A worker cannot start with the new one. {why}")
 
     def _resize(self, difference: int) -> None:
         """One worker more or less; one stays."""
@@ -232,7 +278,10 @@ class Supervisor:
             self._established = True
             if self._announce is not None:
                 self._announce(self)
+            notify.ready(self.status)
+            self._feed_watchdog()
             if self._predecessor is not None:
+                self._write_pid_file(generation)
                 self._predecessor.relieve(generation.sockets)
         homeless, self._homeless = self._homeless, []
         for clients, fds in homeless:
@@ -271,7 +320,9 @@ class Supervisor:
             _log.warning("A new program is being started already.")
             return
         try:
-            self._successor = Successor(self._reactor, self._now.sockets, self._hand_over, self._not_succeeded)
+            self._successor = Successor(
+                self._reactor, self._now.sockets, self._passed, self._hand_over, self._not_succeeded
+            )
         except StartError as error:
             _log.error("%s This one serves on.", error)
 
@@ -280,6 +331,8 @@ class Supervisor:
         if self._phase is not Phase.RUNNING:
             return
         self._phase = Phase.HANDING_OVER
+        if self._successor is not None:
+            notify.main_pid(self._successor.pid)
         _log.info("The new program serves; this one ends when all has been answered.")
         for process in self._workers.all:
             self._workers.retire(process, True)
@@ -295,6 +348,13 @@ class Supervisor:
             _log.error("The new program has ended with status %d before it served; this one serves on.", status)
 
     # Once a second, and at the end
+
+    def _feed_watchdog(self) -> None:
+        """As long as this loop turns, the service is alive: it sees to workers that are not."""
+        interval = notify.watchdog_interval()
+        if interval is not None:
+            notify.watchdog()
+            self._reactor.later(interval, self._feed_watchdog)
 
     def _look(self) -> None:
         self._reactor.later(LOOK, self._look)
@@ -314,6 +374,7 @@ class Supervisor:
         """Accept no more, answer what is under way, end."""
         if self._phase is not Phase.ENDING:
             self._phase = Phase.ENDING
+            notify.stopping()
             close_all(self.listeners)
             if self._next is not None:
                 close_all(self._next.listeners)

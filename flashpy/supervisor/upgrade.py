@@ -11,19 +11,21 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
+from flashpy.activation import Passed
+from flashpy.addresses import Unix, parse
 from flashpy.errors import StartError
-from flashpy.event.listener import own
-from flashpy.supervisor.generation import Sockets, close_all
+from flashpy.event.sockets import Sockets, close_all
+from flashpy.event.unixsockets import own
 from flashpy.supervisor.messages import BadMessage, Link, Ready, Taken
 from flashpy.supervisor.reactor import Reactor
 
 _log = logging.getLogger("flashpy.supervisor")
 
 VARIABLE = "FLASHPY_INHERITED"
-"""Descriptors: ``{"link": N, "sockets": {ADDRESS: [N, ...], ...}}``."""
+"""Descriptors: ``{"link": N, "sockets": {ADDRESS: [N, ...], ...}, "passed": [[N, NAME], ...]}``."""
 _STARTED_IN = os.environ.get("PWD") or os.getcwd()
 """Where the program was started: by name, because the directory may have been replaced since (a deploy)."""
 
@@ -43,19 +45,26 @@ class Successor:
     """
 
     def __init__(
-        self, reactor: Reactor, sockets: Sockets, serves: Callable[[], None], ended: Callable[[int], None]
+        self,
+        reactor: Reactor,
+        sockets: Sockets,
+        passed: Sequence[Passed],
+        serves: Callable[[], None],
+        ended: Callable[[int], None],
     ) -> None:
         self._reactor = reactor
         self._serves = serves
         self._tell = ended
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         numbers = {address: [sock.fileno() for sock in group] for address, group in sockets.items()}
-        environment = os.environ | {VARIABLE: json.dumps({"link": theirs.fileno(), "sockets": numbers})}
-        passed = [theirs.fileno(), *(number for group in numbers.values() for number in group)]
+        said = {"link": theirs.fileno(), "sockets": numbers, "passed": passed}
+        environment = os.environ | {VARIABLE: json.dumps(said)}
+        environment.pop("WATCHDOG_PID", None)  # it is the new program that the service manager will watch
+        left = [theirs.fileno(), *(number for group in numbers.values() for number in group)]
         command = [sys.executable, *sys.orig_argv[1:]]
         directory = _STARTED_IN if os.path.isdir(_STARTED_IN) else None
         try:
-            self._process = subprocess.Popen(command, env=environment, pass_fds=passed, cwd=directory)
+            self._process = subprocess.Popen(command, env=environment, pass_fds=left, cwd=directory)
         except OSError as error:
             ours.close()
             raise StartError(f"The new program {command[0]} cannot be run: {error.strerror}.") from None
@@ -97,26 +106,42 @@ class Successor:
         self._tell(status)
 
 
-class Predecessor:
-    """The program that has started this one in order to be relieved, and its listening sockets."""
+class Inherited(NamedTuple):
+    """What the program before has left: a link to it, its listening sockets, and what systemd had passed to it."""
 
-    def __init__(self, reactor: Reactor, taker: Taker, link: Link[Taken], sockets: Sockets) -> None:
+    link: Link[Taken]
+    sockets: Sockets
+    passed: list[Passed]
+
+
+def inherited() -> Inherited | None:
+    """What the environment tells of; None if this is the first program. The variable is taken away: it is nobody
+    else's."""
+    text = os.environ.pop(VARIABLE, None)
+    if text is None:
+        return None
+    said = json.loads(text)
+    groups = {
+        address: [_listener(address, number) for number in numbers] for address, numbers in said["sockets"].items()
+    }
+    link = socket.socket(fileno=said["link"])
+    link.set_inheritable(False)
+    return Inherited(Link(link, Taken), groups, [Passed(fd, name) for fd, name in said["passed"]])
+
+
+def _listener(address: str, number: int) -> socket.socket:
+    os.set_inheritable(number, False)
+    return own(number) if isinstance(parse(address), Unix) else socket.socket(fileno=number)
+
+
+class Predecessor:
+    """The program that has started this one in order to be relieved."""
+
+    def __init__(self, reactor: Reactor, taker: Taker, left: Inherited) -> None:
         self._reactor = reactor
         self._taker = taker
-        self._link = link
-        self.sockets = sockets
-
-    @classmethod
-    def inherited(cls, reactor: Reactor, taker: Taker) -> Self | None:
-        """What the environment says of it; None if there is none. The variable is taken away: it is nobody else's."""
-        text = os.environ.pop(VARIABLE, None)
-        if text is None:
-            return None
-        said = json.loads(text)
-        groups = {address: [own(number) for number in numbers] for address, numbers in said["sockets"].items()}
-        link = socket.socket(fileno=said["link"])
-        link.set_inheritable(False)
-        return cls(reactor, taker, Link(link, Taken), groups)
+        self._link = left.link
+        self.sockets = left.sockets
 
     def relieve(self, kept: Sockets) -> None:
         """This program serves. Sockets that it does not need are closed."""

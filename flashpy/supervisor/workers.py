@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn, Protocol
 
-from flashpy.config import Config
 from flashpy.errors import StartError
-from flashpy.event.listener import disown
 from flashpy.event.programs import Child, spawn
+from flashpy.privileges import drop_privileges
 from flashpy.process import set_title
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
 from flashpy.supervisor.limits import grow_descriptor_table
@@ -32,7 +31,7 @@ from flashpy.supervisor.messages import (
     Wanted,
 )
 from flashpy.supervisor.reactor import Reactor, leave_signals
-from flashpy.supervisor.worker import Worker
+from flashpy.supervisor.worker import EXIT_FAILED, Worker
 
 _log = logging.getLogger("flashpy.supervisor")
 
@@ -86,7 +85,7 @@ class Workers:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            disk = self._spawn("disk", generation.config) if generation.config.server.architecture == "amped" else None
+            disk = self._spawn("disk", generation) if generation.config.server.architecture == "amped" else None
             pid = os.fork()
         except OSError as error:
             ours.close()
@@ -204,8 +203,8 @@ class Workers:
 
     # Helper programs
 
-    def _spawn(self, name: str, config: Config) -> Child:
-        child = spawn(name)
+    def _spawn(self, name: str, generation: Generation) -> Child:
+        child = spawn(name, (), generation.identity)
         self._programs[child.pid] = child
         self._reactor.watch_end(child.pid, partial(self._program_ended, child))
         return child
@@ -219,7 +218,7 @@ class Workers:
         try:
             if name != "disk":
                 raise StartError(f"There is no helper program {name}.")
-            child = process.prepared.pop(name, None) or self._spawn(name, process.generation.config)
+            child = process.prepared.pop(name, None) or self._spawn(name, process.generation)
         except StartError as error:
             self.send(process, NotStarted(name, str(error)))
             return
@@ -228,8 +227,9 @@ class Workers:
 
 def _become_worker(generation: Generation, number: int, link: socket.socket) -> NoReturn:
     """What a child does from the fork on. Nothing of the supervisor's stays open in it."""
+    leave_signals()
+    to_supervisor: Link[ToWorker] = Link(link, ToWorker)
     try:
-        leave_signals()
         kept = {0, 1, 2, link.fileno(), *(sock.fileno() for sock in generation.listeners)}
         for name in os.listdir("/proc/self/fd"):
             if int(name) not in kept:
@@ -238,13 +238,16 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
                 except OSError:
                     pass  # that of the listing itself
         set_title(f"flashpy: worker {number} of {os.getppid()}")
-        for sock in generation.listeners:
-            disown(sock)
         cpus = cpus_for(generation.config, number)
         if cpus:
             os.sched_setaffinity(0, cpus)
         grow_descriptor_table(generation.config)
-        worker = Worker(generation.config, generation.listeners, Link(link, ToWorker))
+        if generation.identity is not None:
+            drop_privileges(generation.identity)
+        worker = Worker(generation.config, generation.listeners, to_supervisor)
+    except StartError as error:
+        to_supervisor.send(Failed(str(error)))
+        os._exit(EXIT_FAILED)
     except BaseException:
         _log.exception("Worker %d cannot begin.", number)
         os._exit(1)
