@@ -15,6 +15,7 @@ LAYERS = {
     "buffers": 0,
     "config": 0,
     "errors": 0,
+    "landlock": 0,
     "memory": 0,
     "metrics": 0,
     "now": 0,
@@ -121,7 +122,7 @@ def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
 @pytest.mark.parametrize("path", [*HELPERS, *(path for path in MODULES if part_of(path) == "job")], ids=name_of)
 def test_helpers_import_little(path: Path) -> None:
     """The standard library, flashpy.job and what is below: a helper must be quick to start and small."""
-    assert parts_imported(path) <= {"job", "buffers", "process"}
+    assert parts_imported(path) <= {"job", "buffers", "landlock", "process"}
     assert {name.split(".")[0] for name in imports_of(path)} <= {"flashpy", *sys.stdlib_module_names}
 
 
