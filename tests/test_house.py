@@ -130,7 +130,7 @@ def test_a_helper_has_no_loop_in_memory() -> None:
     """What is imported behind the imports counts too."""
     script = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "import flashpy.job.programs, flashpy.job.perform\n"
+        "import flashpy.job.programs, flashpy.job.confined\n"
         f"print(*sorted({HEAVY} & set(sys.modules)))\n"
         "print(*sorted(name for name in sys.modules if name.startswith('flashpy')))\n"
     )
@@ -143,10 +143,12 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy",
         "flashpy.buffers",
         "flashpy.job",
+        "flashpy.job.confined",
         "flashpy.job.framing",
         "flashpy.job.kinds",
         "flashpy.job.perform",
         "flashpy.job.programs",
+        "flashpy.landlock",
         "flashpy.process",
     ]
 

@@ -113,7 +113,7 @@ def test_a_right_that_is_wanted_is_not_forgotten(number: int, monkeypatch: pytes
 
 
 @needs_landlock
-def test_nothing_is_changed_made_or_executed(place: Path, user: int) -> None:
+def test_nothing_is_changed_or_made(place: Path, user: int) -> None:
     """Not beneath a root either."""
     root = place / "root"
     file = root / "file"
@@ -121,6 +121,24 @@ def test_nothing_is_changed_made_or_executed(place: Path, user: int) -> None:
 
     def another() -> Path:
         return root / f"new{next(counter)}"
+
+    trials = [
+        lambda: os.close(os.open(file, os.O_WRONLY)),
+        lambda: os.close(os.open(file, os.O_RDWR)),
+        lambda: os.close(os.open(another(), os.O_CREAT | os.O_WRONLY)),
+        lambda: another().mkdir(),
+        lambda: another().symlink_to("file"),
+        lambda: os.mkfifo(another()),
+        lambda: another().hardlink_to(file),
+    ]
+    if landlock.abi() >= 3:
+        trials.append(lambda: os.truncate(file, 7))
+    assert confined(user, [root], *trials) == ["EACCES"] * len(trials)
+
+
+@needs_landlock
+def test_nothing_is_executed(user: int) -> None:
+    """Though it may be read, with all that it needs."""
 
     def execute() -> None:
         child = os.fork()
@@ -133,19 +151,7 @@ def test_nothing_is_changed_made_or_executed(place: Path, user: int) -> None:
         if status:
             raise OSError(status, os.strerror(status))
 
-    trials = [
-        lambda: os.close(os.open(file, os.O_WRONLY)),
-        lambda: os.close(os.open(file, os.O_RDWR)),
-        lambda: os.close(os.open(another(), os.O_CREAT | os.O_WRONLY)),
-        lambda: another().mkdir(),
-        lambda: another().symlink_to("file"),
-        lambda: os.mkfifo(another()),
-        lambda: another().hardlink_to(file),
-        execute,
-    ]
-    if landlock.abi() >= 3:
-        trials.append(lambda: os.truncate(file, 7))
-    assert confined(user, [root, Path("/bin")], *trials) == ["EACCES"] * len(trials)
+    assert confined(user, [Path("/")], execute) == ["EACCES"]
 
 
 @needs_landlock

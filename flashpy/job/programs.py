@@ -28,12 +28,16 @@ _PIPE_ROOM = 512 * 1024
 _CMSG_ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 
 
-def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: str) -> NoReturn:
+Perform = Callable[[Job], Result]
+
+
+def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str) -> NoReturn:
     """Fork a helper for each byte that arrives on ``control``, until it is closed.
 
-    ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an interrupt at the terminal reaches the whole
-    process group, a service manager's SIGTERM the whole service, and it is for the server to decide what they mean:
-    helpers are needed until it has drained, and end with their pipes.
+    ``begin`` is called in each helper, and gives what carries out its jobs. ``name`` is what ``ps`` shows. SIGINT and
+    SIGTERM are ignored: an interrupt at the terminal reaches the whole process group, a service manager's SIGTERM the
+    whole service, and it is for the server to decide what they mean: helpers are needed until it has drained, and end
+    with their pipes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -52,14 +56,28 @@ def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: 
             control.send(BORN.pack(-1, error.errno or errno.EAGAIN))
         else:
             if pid == 0:
-                control.close()
-                ours.close()
                 set_title(f"flashpy: {name} of {server}")
-                serve(theirs, perform)
-            send_with(control, [BORN.pack(pid, 0)], [ours.fileno()])
+                serve(theirs, _begin(control, ours, begin))
         ours.close()
         theirs.close()
     os._exit(0)
+
+
+def _begin(control: socket.socket, ours: socket.socket, begin: Callable[[], Perform]) -> Perform:
+    """The first that a helper does. It reports its birth itself when it is ready: should ``begin`` wait for a disk that
+    is dead, then no job waits with it."""
+    try:
+        try:
+            perform = begin()
+        except OSError as error:
+            control.send(BORN.pack(-1, error.errno or errno.EIO))
+            os._exit(1)
+        send_with(control, [BORN.pack(os.getpid(), 0)], [ours.fileno()])
+    except (BrokenPipeError, ConnectionResetError):  # nobody wants it any more
+        os._exit(0)
+    control.close()
+    ours.close()
+    return perform
 
 
 def yield_to_others() -> None:
@@ -72,8 +90,8 @@ def yield_to_others() -> None:
         pass  # forbidden here: it goes without
 
 
-def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:
-    """Answer jobs until the other end of the pipe is closed."""
+def serve(pipe: socket.socket, perform: Perform) -> NoReturn:
+    """Answer jobs until the other end of the pipe is closed, or a job has shown that the helper is of no more use."""
     try:
         while True:
             message, ancillary, _, _ = pipe.recvmsg(_JOB_ROOM, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
@@ -84,6 +102,8 @@ def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:
             except BadMessage:  # a descriptor that did not fit into our table is missing
                 result = Result(Outcome.NO_DESCRIPTORS, error=errno.EMFILE)
             _reply(pipe, result)
+            if result.outcome is Outcome.STALE:
+                break
             del result
     except (BrokenPipeError, ConnectionResetError):
         pass
