@@ -285,8 +285,9 @@ def _banner(supervisor: Supervisor) -> None:
             f"\n  at          {bold}{where}{end}"
             f"\n  works with  {workers}"
             f"\n  access log  {'on' if config.log.access else 'off (--access-log)'}"
+            f"\n  sandbox     {supervisor.sandbox}"
             f"\n\n  {dim}Ctrl-C ends it.{end}\n",
             err=True,
         )
     else:
-        logging.getLogger("flashpy").info("Serving %s at %s with %s.", root, where, workers)
+        logging.getLogger("flashpy").info("Serving %s at %s with %s, %s.", root, where, workers, supervisor.sandbox)

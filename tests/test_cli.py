@@ -627,7 +627,8 @@ def test_elsewhere_there_is_one_plain_line(root: Path, start: Callable[..., Flas
     server = start(root, "--port", "0")
     assert server.urls
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\d [\d:,]+ INFO flashpy: Serving \S+ at http://127\.0\.0\.1:\d+ with 2 to 8 helpers\.\n",
+        r"\d{4}-\d\d-\d\d [\d:,]+ INFO flashpy: Serving \S+ at http://127\.0\.0\.1:\d+ with 2 to 8 helpers, "
+        r"(not confined|confined by Landlock \(ABI \d+\))\.\n",
         server.stderr,
     )
     assert server.end() == 0

@@ -18,6 +18,7 @@ LAYERS = {
     "config": 0,
     "config_file": 0,
     "errors": 0,
+    "landlock": 0,
     "memory": 0,
     "metrics": 0,
     "notify": 0,
@@ -141,7 +142,7 @@ def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
 @pytest.mark.parametrize("path", [*HELPERS, *(path for path in MODULES if part_of(path) == "job")], ids=name_of)
 def test_helpers_import_little(path: Path) -> None:
     """The standard library, flashpy.job and what is below: a helper must be quick to start and small."""
-    assert parts_imported(path) <= {"job", "buffers", "process"}
+    assert parts_imported(path) <= {"job", "buffers", "landlock", "process"}
     assert {name.split(".")[0] for name in imports_of(path)} <= {"flashpy", *sys.stdlib_module_names}
 
 
@@ -149,7 +150,7 @@ def test_a_helper_has_no_loop_in_memory() -> None:
     """What is imported behind the imports counts too."""
     script = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
-        "import flashpy.job.programs, flashpy.job.perform\n"
+        "import flashpy.job.programs, flashpy.job.confined\n"
         f"print(*sorted({HEAVY} & set(sys.modules)))\n"
         "print(*sorted(name for name in sys.modules if name.startswith('flashpy')))\n"
     )
@@ -162,10 +163,12 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy",
         "flashpy.buffers",
         "flashpy.job",
+        "flashpy.job.confined",
         "flashpy.job.framing",
         "flashpy.job.kinds",
         "flashpy.job.perform",
         "flashpy.job.programs",
+        "flashpy.landlock",
         "flashpy.process",
     ]
 

@@ -17,4 +17,4 @@ def load(job: Load) -> Result:
 
 
 perform.load = load
-fork_server(socket.socket(fileno=int(sys.argv[2])), perform.perform, "disk helper")
+fork_server(socket.socket(fileno=int(sys.argv[2])), lambda: perform.perform, "disk helper")

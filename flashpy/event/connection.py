@@ -4,6 +4,7 @@ All that happens to a connection goes through it: each layer is called from here
 sideways. Its callbacks are the barrier for exceptions: one that escaped a reader callback would repeat without end.
 """
 
+import errno
 import logging
 import os
 import socket
@@ -29,6 +30,11 @@ _IDLE, _NEW = State.IDLE, State.NEW
 RECEIVE = 16 * 1024
 """Bytes taken from the socket at once."""
 STALL = STALL_BOUNDS[0]
+_GONE = frozenset(
+    {errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET}
+    | {errno.EPROTO, errno.ENOPROTOOPT, errno.ENOTCONN}
+)
+"""What a socket says, besides what is a ConnectionError, when its client cannot be reached any more (tcp(7))."""
 
 
 def _name_of(piece: Piece | memoryview | None) -> str:
@@ -134,8 +140,8 @@ class Connection:
                 self._end_of_input()
         except BlockingIOError:
             return
-        except OSError:
-            self.close()
+        except OSError as error:
+            self._broken(error)
         except Exception:
             self._fail()
         late = _monotonic() - service.iteration()
@@ -320,8 +326,8 @@ class Connection:
         """The barrier around a step that no other callback is around."""
         try:
             step()
-        except OSError:
-            self.close()
+        except OSError as error:
+            self._broken(error)
         except Exception:
             self._fail()
 
@@ -451,11 +457,18 @@ class Connection:
         self._enter(State.LINGERING)
         self._go_on_reading()
 
+    def _broken(self, error: OSError) -> None:
+        """Most often the client has gone; any other error of the system has nothing to do with it."""
+        if isinstance(error, ConnectionError) or error.errno in _GONE:
+            self.close()
+        else:
+            self._fail()
+
     def _fail(self) -> None:
-        """The barrier: log the exception, answer 500 if nothing of an answer has been sent, close."""
+        """The barrier: log the exception, answer 500 unless an answer has left in part, close."""
         self._service.metrics.faults += 1
         _log.exception("An exception reached %r.", self)
-        if not self._output.sent and not self._output.queue:
+        if not self._output.queue:
             response = self._service.site.failure(faulty(500))
             head = response.head.http1 + self._service.http1.tails.close
             try:

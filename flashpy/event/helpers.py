@@ -43,13 +43,14 @@ Wanted = Callable[[], bool]
 class _Task:
     """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
 
-    __slots__ = ("began", "device", "job", "kills", "since", "waiting")
+    __slots__ = ("began", "device", "job", "kills", "since", "stale", "waiting")
 
     def __init__(self, job: Job, device: int, now: float) -> None:
         self.job = job
         self.device = device
         self.waiting: list[tuple[Done, Wanted, float]] = []
         self.kills = 0
+        self.stale = 0  # helpers that it has found to be so
         self.since = now
         self.began = now
 
@@ -324,6 +325,9 @@ class HelperPool:
             _log.error("Helper %d talks nonsense (%s); it is replaced.", helper.pid, error)
             self._lost(helper)
             return
+        if result.outcome is Outcome.STALE:
+            self._retire(helper)
+            return
         task = self._take_back(helper)
         assert task is not None
         helper.idle_since = self._now.monotonic
@@ -386,6 +390,20 @@ class HelperPool:
                 self._finish(task, Result(Outcome.FAILED))
             else:
                 self._lane(task.device).add(task, self._now.monotonic, first=True)
+        self._employ()
+        self._grow()
+
+    def _retire(self, helper: _Helper) -> None:
+        """A helper may read what the roots were, not what they are (job.confined): that is nobody's fault, and another
+        does its job. A job that finds more such helpers than there can be is refused; the roots do not rest."""
+        task = self._part_with(helper)
+        assert task is not None
+        _log.debug("Helper process %d has ended, for the roots are others now; another takes its place.", helper.pid)
+        task.stale += 1
+        if task.stale > self._config.total + 1:
+            self._finish(task, Result(Outcome.FORBIDDEN, error=errno.EACCES))
+        else:
+            self._lane(task.device).add(task, self._now.monotonic, first=True)
         self._employ()
         self._grow()
 

@@ -76,11 +76,18 @@ class Child:
 
 
 class LocalStarter:
-    """Starts programs as children of this process (a Starter)."""
+    """Starts programs as children of this process (a Starter).
+
+    ``sandbox`` are the directories beneath which disk helpers may read; without any, wherever the user may.
+    """
+
+    def __init__(self, sandbox: Sequence[bytes | str] = ()) -> None:
+        self._sandbox = sandbox
 
     async def start(self, name: str) -> Program:
         """See Starter. Off the loop: running a program may have to read it from the disk."""
-        return await asyncio.get_running_loop().run_in_executor(None, spawn, name)
+        arguments = self._sandbox if name == "disk" else ()
+        return await asyncio.get_running_loop().run_in_executor(None, spawn, name, arguments)
 
 
 def helper_program(name: str) -> Path:
@@ -91,7 +98,7 @@ def helper_program(name: str) -> Path:
 
 
 def spawn(name: str, arguments: Sequence[bytes | str] = (), identity: Identity | None = None) -> Child:
-    """Start a helper program. The one place that does so.
+    """Start a helper program. The one place that does so. What the arguments mean, the program says.
 
     Raises:
         StartError: it cannot be run.

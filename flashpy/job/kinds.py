@@ -33,6 +33,7 @@ class Outcome(IntEnum):
     LOADED = 7  # Load: the window has been read
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
     LATE = 9  # it has taken longer than anybody is to wait
+    STALE = 10  # Translate: the helper may read what the roots were, not what they are (job.confined), and ends
 
 
 class Translate(NamedTuple):

@@ -28,12 +28,19 @@ _PIPE_ROOM = 512 * 1024
 _CMSG_ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 
 
-def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: str) -> NoReturn:
+_BEGUN = struct.Struct("=i")  # a helper's first word to its fork server: an errno, or 0 if it can work
+_BEGIN_SECONDS = 10.0
+
+Perform = Callable[[Job], Result]
+
+
+def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str) -> NoReturn:
     """Fork a helper for each byte that arrives on ``control``, until it is closed.
 
-    ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an interrupt at the terminal reaches the whole
-    process group, a service manager's SIGTERM the whole service, and it is for the server to decide what they mean:
-    helpers are needed until it has drained, and end with their pipes.
+    ``begin`` is called in each helper, and gives what carries out its jobs; a helper that cannot begin (OSError), or
+    not in time because a disk is dead, is not born. ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an
+    interrupt at the terminal reaches the whole process group, a service manager's SIGTERM the whole service, and it is
+    for the server to decide what they mean: helpers are needed until it has drained, and end with their pipes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -43,23 +50,53 @@ def fork_server(control: socket.socket, perform: Callable[[Job], Result], name: 
     yield_to_others()
     gc.collect()
     gc.freeze()
-    while control.recv(1):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_ROOM)
-        try:
-            pid = os.fork()
-        except OSError as error:
-            control.send(BORN.pack(-1, error.errno or errno.EAGAIN))
-        else:
-            if pid == 0:
-                control.close()
-                ours.close()
-                set_title(f"flashpy: {name} of {server}")
-                serve(theirs, perform)
-            send_with(control, [BORN.pack(pid, 0)], [ours.fileno()])
-        ours.close()
-        theirs.close()
+    try:
+        while control.recv(1):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_ROOM)
+            try:
+                pid = os.fork()
+            except OSError as error:
+                control.send(BORN.pack(-1, error.errno or errno.EAGAIN))
+            else:
+                if pid == 0:
+                    control.close()
+                    ours.close()
+                    set_title(f"flashpy: {name} of {server}")
+                    _live(theirs, begin)
+                theirs.close()
+                _report(control, pid, ours)
+            ours.close()
+            theirs.close()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server has gone without waiting for a birth
     os._exit(0)
+
+
+def _live(pipe: socket.socket, begin: Callable[[], Perform]) -> NoReturn:
+    """A helper's life."""
+    try:
+        perform = begin()
+    except OSError as error:
+        pipe.send(_BEGUN.pack(error.errno or errno.EIO))
+        os._exit(1)
+    pipe.send(_BEGUN.pack(0))
+    serve(pipe, perform)
+
+
+def _report(control: socket.socket, pid: int, ours: socket.socket) -> None:
+    """Tell the server of a birth once the helper can work: so no job waits with one that waits for a dead disk."""
+    ours.settimeout(_BEGIN_SECONDS)
+    try:
+        word = ours.recv(_BEGUN.size)
+        (number,) = _BEGUN.unpack(word) if word else (errno.ECHILD,)  # nothing: it has been killed
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        number = errno.ETIMEDOUT
+    if number:
+        control.send(BORN.pack(-1, number))
+    else:
+        send_with(control, [BORN.pack(pid, 0)], [ours.fileno()])
 
 
 def yield_to_others() -> None:
@@ -72,8 +109,8 @@ def yield_to_others() -> None:
         pass  # forbidden here: it goes without
 
 
-def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:
-    """Answer jobs until the other end of the pipe is closed."""
+def serve(pipe: socket.socket, perform: Perform) -> NoReturn:
+    """Answer jobs until the other end of the pipe is closed, or a job has shown that the helper is of no more use."""
     try:
         while True:
             message, ancillary, _, _ = pipe.recvmsg(_JOB_ROOM, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
@@ -84,6 +121,8 @@ def serve(pipe: socket.socket, perform: Callable[[Job], Result]) -> NoReturn:
             except BadMessage:  # a descriptor that did not fit into our table is missing
                 result = Result(Outcome.NO_DESCRIPTORS, error=errno.EMFILE)
             _reply(pipe, result)
+            if result.outcome is Outcome.STALE:
+                break
             del result
     except (BrokenPipeError, ConnectionResetError):
         pass

@@ -32,7 +32,7 @@ class Process:
         self.pid = pid
         self.link = link
         self.stage = Stage.STARTING
-        self.sandbox = ""
+        self.sandbox = 0  # the version of Landlock that confines it
         self.why = ""  # it could not start
         self.counted: Counted | None = None
         self.heard = time.monotonic()
@@ -58,6 +58,18 @@ class Generation:
         self.count = config.server.workers
         self.processes: dict[int, Process] = {}  # by number; those that are wanted
         self.backoffs: dict[int, Backoff] = {}
+
+    @property
+    def confined(self) -> bool:
+        """Whether workers and helpers are to give up their rights; of the architectures, only AMPED's workers need
+        none."""
+        return self.config.server.sandbox and self.config.server.architecture == "amped"
+
+    @property
+    def roots(self) -> list[bytes]:
+        """The directories that helpers read."""
+        site = self.config.site
+        return [os.fsencode(os.path.abspath(root)) for root in (site.root, *site.allowed_roots)]
 
     @property
     def listeners(self) -> list[socket.socket]:

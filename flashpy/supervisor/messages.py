@@ -24,9 +24,9 @@ _CMSG_ROOM = socket.CMSG_SPACE(MOST * array.array("i").itemsize)
 
 
 class Ready(Struct, tag=True):
-    """A worker serves. ``sandbox`` says what it and its helpers may not do."""
+    """A worker serves. ``sandbox`` is the version of Landlock that confines it; 0 is none."""
 
-    sandbox: str
+    sandbox: int = 0
 
 
 class Failed(Struct, tag=True):

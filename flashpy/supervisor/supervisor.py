@@ -9,10 +9,12 @@ QUIT and INT end when all has been answered, a second INT at once.
 """
 
 import gc
+import linecache
 import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -25,6 +27,7 @@ from flashpy.config import Config
 from flashpy.errors import ConfigError, StartError, WorkerError
 from flashpy.event.sockets import Sockets, close_all, listen, url_of
 from flashpy.event.unixsockets import disown
+from flashpy.landlock import describe
 from flashpy.process import set_title
 from flashpy.server import check_root, fit_into_memory
 from flashpy.supervisor.generation import Generation, Process, Stage
@@ -96,8 +99,9 @@ class Supervisor:
 
     @property
     def sandbox(self) -> str:
-        """What workers and helpers may not do, for people."""
-        return next((process.sandbox for process in self._now.serving), "") if self._now else ""
+        """By what workers and helpers are confined, in a few words."""
+        number = min((process.sandbox for process in self._now.serving), default=0) if self._now else 0
+        return f"confined by Landlock (ABI {number})" if number else "not confined"
 
     @property
     def status(self) -> str:
@@ -137,6 +141,7 @@ class Supervisor:
         for number, callback in signals.items():
             self._reactor.on_signal(number, callback)
         # What lives now is shared with the workers; a collection would write to all of it.
+        _remember_sources()
         gc.collect()
         gc.freeze()
         if self._predecessor is None:
@@ -276,6 +281,8 @@ class Supervisor:
             self._switch(generation)
         elif not self._established and complete:
             self._established = True
+            if generation.confined:
+                _log.log(logging.DEBUG if process.sandbox else logging.WARNING, "%s", describe(process.sandbox))
             if self._announce is not None:
                 self._announce(self)
             notify.ready(self.status)
@@ -393,3 +400,10 @@ class Supervisor:
         if not self._workers.all and not giving:
             _log.debug("Counters of all workers: %s", self.counts())
             self._reactor.stop()
+
+
+def _remember_sources() -> None:
+    """Read the lines of all modules of ours, for the tracebacks of workers, which may not."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "flashpy" and (module.__file__ or "").endswith(".py"):
+            linecache.getlines(module.__file__ or "")

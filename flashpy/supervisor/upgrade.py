@@ -149,7 +149,7 @@ class Predecessor:
             if address not in kept:
                 close_all(group)
         self._reactor.watch(self._link.fileno(), self._readable)
-        self._reactor.send(self._link, Ready(""))
+        self._reactor.send(self._link, Ready())
 
     def _readable(self) -> None:
         """It gives connections, until it ends."""

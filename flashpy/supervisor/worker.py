@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from msgspec import Struct
 
+from flashpy import landlock
 from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config
 from flashpy.errors import StartError
@@ -54,9 +55,15 @@ class Lent:
 
 
 class Worker:
-    """Serves at the sockets until it is told to retire. Also the Starter of its helper programs: it asks for them."""
+    """Serves at the sockets until it is told to retire. Also the Starter of its helper programs: it asks for them.
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], link: Link[ToWorker]) -> None:
+    ``confined``: it gives up its rights to files and to the network before it serves.
+    """
+
+    def __init__(
+        self, config: Config, sockets: Sequence[socket.socket], link: Link[ToWorker], confined: bool = False
+    ) -> None:
+        self._confined = confined
         self._config = config
         self._sockets = sockets
         self._link = link
@@ -89,8 +96,10 @@ class Worker:
         except StartError as error:
             self._tell(Failed(str(error)))
             return EXIT_FAILED
+        # All is open and imported that it needs, and no client has been heard yet.
+        sandbox = landlock.restrict() if self._confined else 0
         settle()
-        self._tell(Ready(sandbox=""))
+        self._tell(Ready(sandbox))
         self._report()
         order = await self._order
         await self._architecture.drain(order.timeout, self._successor(order))

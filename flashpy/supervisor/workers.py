@@ -204,7 +204,7 @@ class Workers:
     # Helper programs
 
     def _spawn(self, name: str, generation: Generation) -> Child:
-        child = spawn(name, (), generation.identity)
+        child = spawn(name, generation.roots if generation.confined else (), generation.identity)
         self._programs[child.pid] = child
         self._reactor.watch_end(child.pid, partial(self._program_ended, child))
         return child
@@ -244,7 +244,7 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
         grow_descriptor_table(generation.config)
         if generation.identity is not None:
             drop_privileges(generation.identity)
-        worker = Worker(generation.config, generation.listeners, to_supervisor)
+        worker = Worker(generation.config, generation.listeners, to_supervisor, generation.confined)
     except StartError as error:
         to_supervisor.send(Failed(str(error)))
         os._exit(EXIT_FAILED)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,19 @@ from flashpy.now import Now
 
 @asynccontextmanager
 async def pool_of(
-    least: int, most: int, idle: float = 30.0, timeout: float = 30.0, root: Path | None = None
+    least: int,
+    most: int,
+    idle: float = 30.0,
+    timeout: float = 30.0,
+    root: Path | None = None,
+    sandbox: Sequence[Path] = (),
 ) -> AsyncIterator[HelperPool]:
     """A started pool."""
     config = HelpersSection(min=least, max=most, idle=idle, timeout=timeout)
     roots = [os.fsencode(root)] if root else []
     now = Now(time.monotonic(), time.time())
-    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, now, Metrics(), LocalStarter(), roots)
+    starter = LocalStarter([os.fspath(path) for path in sandbox])
+    pool = HelperPool(asyncio.get_running_loop(), config, 65_536, now, Metrics(), starter, roots)
     await pool.start()
     try:
         yield pool
