@@ -21,6 +21,7 @@ from flashpy import __version__
 from flashpy.config import Config, load
 from flashpy.errors import ConfigError, StartError
 from flashpy.http import head
+from flashpy.logs import set_up
 from flashpy.server import Server, new_event_loop
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -95,6 +96,11 @@ def _version() -> str:
     "--access-log/--no-access-log", default=None, help="Write the access log to standard output.  [default: no]"
 )
 @click.option(
+    "--access-logformat",
+    metavar="FORM",
+    help="combined, json, or a form with gunicorn's atoms such as '%(h)s %(r)s'.  [default: combined]",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.  [default: info]"
 )
 @click.option(
@@ -124,6 +130,7 @@ def serve(
     index: tuple[str, ...],
     headers: dict[str, str] | None,
     access_log: bool | None,
+    access_logformat: str | None,
     log_level: str | None,
     timeout_graceful_shutdown: float | None,
     architecture: str | None,
@@ -138,7 +145,7 @@ def serve(
             "concurrency": concurrency,
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
-        "log": {"access": access_log, "level": log_level},
+        "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
     }
     config = load(file, {name: _given(values) for name, values in given.items()})
     sys.exit(_serve(config))
@@ -216,10 +223,7 @@ def _first_address(file: Path | None) -> tuple[str, int]:
 
 def _serve(config: Config) -> int:
     _open_standard_streams()
-    logging.basicConfig(
-        level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
+    set_up(config.log)
     _raise_descriptor_limit(config)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_run(config))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct, field
 
+from flashpy import atoms
 from flashpy.errors import ConfigError
 
 Count = Annotated[int, Meta(ge=0)]
@@ -90,8 +91,10 @@ class LogSection(Struct, frozen=True, forbid_unknown_fields=True):
     """What is written about the work."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
     access: bool = False
     access_file: str = "-"
+    access_format: str = "combined"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,6 +210,11 @@ def _check(config: Config, where: str) -> None:
         raise ConfigError(f"{where}: helpers.max ({config.helpers.max}) is above helpers.total; raise that.")
     if not config.server.bind:
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
+    if config.log.access_format not in ("combined", "json"):
+        try:
+            atoms.parse(config.log.access_format)
+        except ValueError as error:
+            raise ConfigError(f"{where}: log.access_format: {error}.") from None
     for name in config.site.index:
         if not name or "/" in name or "\0" in name:
             raise ConfigError(f"{where}: site.index: {name!r} is not a plain file name.")

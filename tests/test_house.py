@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "flashpy"
 
 LAYERS = {
+    "atoms": 0,
     "buffers": 0,
     "config": 0,
     "errors": 0,
@@ -24,6 +25,8 @@ LAYERS = {
     "dispatch": 2,
     "cache": 2,
     "log": 2,
+    "loghelper": 2,
+    "logs": 2,
     "resource": 3,
     "site": 4,
     "event": 5,
@@ -35,12 +38,31 @@ LAYERS = {
 }
 """The layer of each part of the package: a part may import from parts of lower layers, and from itself."""
 
-SAME_LAYER = {("config", "errors"), ("cli", "server"), ("pytest_plugin", "server"), ("__main__", "cli")}
+SAME_LAYER = {
+    ("config", "atoms"),
+    ("config", "errors"),
+    ("cli", "server"),
+    ("pytest_plugin", "server"),
+    ("__main__", "cli"),
+}
 """The few imports between two parts of one layer."""
 
-IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time", "aiofiles"}
-HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "aiofiles", "ssl", "logging", "typing_extensions"}
-PURE = ("http", "dispatch", "cache", "resource", "site", "log", "metrics", "config", "buffers", "now", "errors")
+IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
+HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
+PURE = (
+    "atoms",
+    "http",
+    "dispatch",
+    "cache",
+    "resource",
+    "site",
+    "log",
+    "metrics",
+    "config",
+    "buffers",
+    "now",
+    "errors",
+)
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -115,7 +137,7 @@ def test_pure_modules_have_no_clock_no_socket_and_no_loop(path: Path) -> None:
 def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
     """asyncio and uvloop live in flashpy.event and what stands on it."""
     if LAYERS.get(part_of(path), 0) < LAYERS["event"]:
-        assert not {name.split(".")[0] for name in imports_of(path)} & {"asyncio", "uvloop", "aiofiles"}
+        assert not {name.split(".")[0] for name in imports_of(path)} & {"asyncio", "uvloop"}
 
 
 @pytest.mark.parametrize("path", [*HELPERS, *(path for path in MODULES if part_of(path) == "job")], ids=name_of)

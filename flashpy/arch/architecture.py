@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flashpy.config import Config
+from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.metrics import Metrics
 
@@ -43,9 +44,16 @@ _HOMES = {
 """Where each architecture is; only the one that is chosen gets imported."""
 
 
-def architecture(config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> Architecture:
+def architecture(
+    config: Config,
+    sockets: Sequence[socket.socket],
+    metrics: Metrics,
+    starter: Starter,
+    log_source: LogSource | None = None,
+) -> Architecture:
     """The architecture that the configuration names, for these listening sockets, with helper programs from this
-    starter."""
+    starter. The access log's lines go to ``log_source``; without one, to the configured file."""
     module, _, name = _HOMES[config.server.architecture].partition(":")
-    made: Architecture = getattr(importlib.import_module(module), name)(config, sockets, metrics, starter)
+    kind = getattr(importlib.import_module(module), name)
+    made: Architecture = kind(config, sockets, metrics, starter, log_source)
     return made
