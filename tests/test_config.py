@@ -118,6 +118,7 @@ def test_an_unknown_key(write: Write, text: str, line: int, key: str, hint: str)
         ("[cache]\nvalid = nan\n", 2, "cache.valid"),
         ("[cache]\nsmall_file = 1000000000\n", 2, "cache.small_file"),
         ('[log]\nlevel = "loud"\n', 2, "log.level"),
+        ('[log]\nformat = "xml"\n', 2, "log.format"),
         ("site = 5\n", 1, "site"),
         ("[[site]]\n", 1, "site"),
     ],
@@ -167,3 +168,10 @@ def test_bad_overrides() -> None:
     """Without a file, it is the options that are to blame."""
     assert complaint(None, {"server": {"backlog": 0}}).startswith("the options given: server.backlog: ")
     assert complaint(None, {"serve": {"x": 0}}).startswith("the options given: serve: unknown key; server was")
+
+
+def test_a_form_of_the_access_log_that_cannot_be(write: Write) -> None:
+    """The file, the key, the atom, and those that there are."""
+    path = write('[log]\naccess_format = "%(h)s %(x)s"\n')
+    assert complaint(path).startswith(f"{path}: log.access_format: there is no atom %(x)s; there are %(h)s, ")
+    assert load(write('[log]\naccess_format = "%(h)s"\n')).log.access_format == "%(h)s"

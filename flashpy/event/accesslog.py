@@ -163,7 +163,7 @@ class AccessLog:
             self._pause = min(2 * self._pause + FIRST_PAUSE, LONGEST_PAUSE)
             try:
                 self._adopt(await self._source.link())
-            except StartError as error:
+            except (StartError, OSError) as error:  # the latter when descriptors are short
                 _log.error("The access log is not written: %s", error)
         self._send()
 

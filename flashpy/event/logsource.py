@@ -141,7 +141,7 @@ class LocalLog:
             pause = min(2 * pause + _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
                 await self._start(file)
-            except StartError as error:
+            except (StartError, OSError) as error:  # the latter when descriptors are short
                 _log.error("The log helper does not start: %s", error)
                 self._given_up = self._closing.is_set()
             if self._given_up:
