@@ -62,6 +62,19 @@ def test_what_the_caches_did(root: Path, tmp_path: Path) -> None:
     assert states == ["miss", "miss", "miss", "miss", "hit", "revalidated", None, None]
 
 
+def test_what_has_to_be_loaded_is_a_miss(root: Path, tmp_path: Path) -> None:
+    """Of a file that is known too: on a device that is not known yet nothing counts as being in memory."""
+    (root / "large").write_bytes(b"x" * 2_000_000)
+    with Flashpy(root, "-c", root / "flashpy.toml", "--port", "0") as server:
+        with server.client() as client:
+            client.ask("/large", method="HEAD")
+            client.head()
+            client.get("/large")
+        assert server.end() == 0
+    states = [entry["flashpy.cache"] for entry in entries(tmp_path / "log")]
+    assert states == ["miss", "miss"]
+
+
 def test_requests_go_on_while_the_helper_is_killed(root: Path, tmp_path: Path) -> None:
     with Flashpy(root, "-c", root / "flashpy.toml", "--port", "0") as server:
         with server.client() as client:
