@@ -22,6 +22,7 @@ from flashpy.config import Config, Overrides, load
 from flashpy.errors import ConfigError, StartError, WorkerError
 from flashpy.event.sockets import url_of
 from flashpy.http import head
+from flashpy.logs import set_up
 from flashpy.privileges import require_root, resolve
 from flashpy.supervisor.supervisor import Supervisor
 from flashpy.supervisor.upgrade import Inherited, inherited
@@ -95,6 +96,11 @@ def _version() -> str:
     "--access-log/--no-access-log", default=None, help="Write the access log to standard output.  [default: no]"
 )
 @click.option(
+    "--access-logformat",
+    metavar="FORM",
+    help="combined, json, or a form with gunicorn's atoms such as '%(h)s %(r)s'.  [default: combined]",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.  [default: info]"
 )
 @click.option(
@@ -128,6 +134,7 @@ def serve(
     index: tuple[str, ...],
     headers: dict[str, str] | None,
     access_log: bool | None,
+    access_logformat: str | None,
     log_level: str | None,
     timeout_graceful_shutdown: float | None,
     architecture: str | None,
@@ -146,7 +153,7 @@ def serve(
             "group": group,
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
-        "log": {"access": access_log, "level": log_level},
+        "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
     }
     overrides = {name: _given(values) for name, values in given.items()}
     before = inherited()
@@ -237,10 +244,7 @@ def _first_address(file: Path | None) -> tuple[str, int]:
 def _serve(read: Callable[[], Config], before: Inherited | None, passed: Sequence[Passed]) -> int:
     config = read()
     _open_standard_streams()
-    logging.basicConfig(
-        level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("asyncio").setLevel(max(logging.INFO, logging.getLogger().level))
+    set_up(config.log)
     for fd, name in passed:
         if f"fd://{fd}" not in config.server.bind:
             logging.getLogger("flashpy").warning(

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct, field
 
+from flashpy import atoms
 from flashpy.addresses import parse
 from flashpy.config_file import File, Keys, merge, read
 from flashpy.errors import ConfigError
@@ -104,8 +105,10 @@ class LogSection(Struct, frozen=True, forbid_unknown_fields=True):
     """What is written about the work."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
     access: bool = False
     access_file: str = "-"
+    access_format: str = "combined"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -216,6 +219,11 @@ def _check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
     _check_helpers(config.helpers, place)
     _check_server(config.server, place)
+    if config.log.access_format not in ("combined", "json"):
+        try:
+            atoms.parse(config.log.access_format)
+        except ValueError as error:
+            raise ConfigError(f"{place(('log', 'access_format'))}: log.access_format: {error}.") from None
     for name in config.site.index:
         if not name or "/" in name or "\0" in name:
             raise ConfigError(f"{place(('site', 'index'))}: site.index: {name!r} is not a plain file name.")

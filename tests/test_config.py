@@ -120,6 +120,7 @@ def test_an_unknown_key(write: Write, text: str, line: int, key: str, hint: str)
         ("[cache]\nvalid = nan\n", 2, "cache.valid"),
         ("[cache]\nsmall_file = 1000000000\n", 2, "cache.small_file"),
         ('[log]\nlevel = "loud"\n', 2, "log.level"),
+        ('[log]\nformat = "xml"\n', 2, "log.format"),
         ("site = 5\n", 1, "site"),
         ("[[site]]\n", 1, "site"),
     ],
@@ -198,3 +199,10 @@ def test_fallbacks_are_behind_the_file(write: Write) -> None:
     assert (server.backlog, server.unix_mode, server.unix_permissions) == (4, "0600", 0o600)
     assert load(fallbacks=fallbacks).server.backlog == 5
     assert load().server.unix_permissions is None
+
+
+def test_a_form_of_the_access_log_that_cannot_be(write: Write) -> None:
+    """The file, the key, the atom, and those that there are."""
+    path = write('[log]\naccess_format = "%(h)s %(x)s"\n')
+    assert complaint(path).startswith(f"{path}, line 2: log.access_format: there is no atom %(x)s; there are %(h)s, ")
+    assert load(write('[log]\naccess_format = "%(h)s"\n')).log.access_format == "%(h)s"

@@ -14,6 +14,7 @@ PACKAGE = REPOSITORY / "flashpy"
 LAYERS = {
     "activation": 0,
     "addresses": 0,
+    "atoms": 0,
     "buffers": 0,
     "config": 0,
     "config_file": 0,
@@ -31,6 +32,8 @@ LAYERS = {
     "dispatch": 2,
     "cache": 2,
     "log": 2,
+    "loghelper": 2,
+    "logs": 2,
     "resource": 3,
     "site": 4,
     "event": 5,
@@ -47,6 +50,7 @@ SAME_LAYER = {
     ("activation", "addresses"),
     ("activation", "errors"),
     ("config", "addresses"),
+    ("config", "atoms"),
     ("config", "config_file"),
     ("config", "errors"),
     ("config", "privileges"),
@@ -56,11 +60,11 @@ SAME_LAYER = {
 }
 """The few imports between two parts of one layer."""
 
-IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time", "aiofiles"}
-HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "aiofiles", "ssl", "logging", "typing_extensions"}
+IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
+HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
     *("http", "dispatch", "cache", "resource", "site", "log"),
-    *("addresses", "buffers", "config", "config_file", "errors", "metrics", "now"),
+    *("addresses", "atoms", "buffers", "config", "config_file", "errors", "metrics", "now"),
 )
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
 
@@ -136,7 +140,7 @@ def test_pure_modules_have_no_clock_no_socket_and_no_loop(path: Path) -> None:
 def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
     """asyncio and uvloop live in flashpy.event and what stands on it."""
     if LAYERS.get(part_of(path), 0) < LAYERS["event"]:
-        assert not {name.split(".")[0] for name in imports_of(path)} & {"asyncio", "uvloop", "aiofiles"}
+        assert not {name.split(".")[0] for name in imports_of(path)} & {"asyncio", "uvloop"}
 
 
 @pytest.mark.parametrize("path", [*HELPERS, *(path for path in MODULES if part_of(path) == "job")], ids=name_of)

@@ -2,10 +2,11 @@
 
 import importlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flashpy.config import Config
+from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
@@ -52,9 +53,21 @@ _HOMES = {
 """Where each architecture is; only the one that is chosen gets imported."""
 
 
-def architecture(config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> Architecture:
+def architecture(
+    config: Config,
+    sockets: Sequence[socket.socket],
+    metrics: Metrics,
+    starter: Starter,
+    log_source: LogSource | None = None,
+) -> Architecture:
     """The architecture that the configuration names, for these listening sockets, with helper programs from this
-    starter."""
-    module, _, name = _HOMES[config.server.architecture].partition(":")
-    made: Architecture = getattr(importlib.import_module(module), name)(config, sockets, metrics, starter)
+    starter. The access log's lines go to ``log_source``; without one, to the configured file."""
+    made: Architecture = load(config)(config, sockets, metrics, starter, log_source)
     return made
+
+
+def load(config: Config) -> Callable[..., Architecture]:
+    """Import the architecture that the configuration names, and all that it needs."""
+    module, _, name = _HOMES[config.server.architecture].partition(":")
+    kind: Callable[..., Architecture] = getattr(importlib.import_module(module), name)
+    return kind

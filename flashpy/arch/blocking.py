@@ -23,7 +23,8 @@ from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Sendable, Tails
 from flashpy.job.kinds import Runner
-from flashpy.log import combined
+from flashpy.log.forms import renderer
+from flashpy.log.record import Cache, Record
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.site import Site
@@ -68,6 +69,7 @@ class Common:
         self.listeners = {sock.fileno(): sock for sock in listeners}
         self.stopping = False
         self._log = log
+        self._render = renderer(config.log.access_format, os.environ)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
 
     def touch(self) -> float:
@@ -80,11 +82,11 @@ class Common:
             self.tails.set(http_date(wall))
         return now.monotonic
 
-    def record(self, client: str, request: Request, status: int, sent: int, seconds: float) -> None:
+    def record(self, record: Record) -> None:
         """Write a line of the access log at once; lines of several writers do not mix (O_APPEND)."""
         if self._log is not None:
             try:
-                os.write(self._log, combined([(client, time.time(), request, status, sent, seconds)]))
+                os.write(self._log, self._render([record]))
             except OSError as error:
                 _log.error("The access log cannot be written: %s", error)
 
@@ -172,6 +174,7 @@ class Conversation:
         self._wire = Http1(common.http1)
         self._patience = 0.0  # seconds that the kernel waits for the client to send
         self._began = time.monotonic()  # when the request began to arrive that is not complete, or the connection
+        self._missed: list[Request] = []  # requests whose answers took a job, and are still to be sent
         self._idle = False  # it has had an answer, and nothing has come since
         self._sent = 0  # bytes given to the kernel, ever
         self._rate_mark = (self._began, 0)
@@ -280,6 +283,8 @@ class Conversation:
             common.metrics.jobs += 1
             common.touch()
             outcome = common.site.answer(request, result)
+            if isinstance(outcome, Response):
+                self._missed.append(request)
         return outcome
 
     # Sending
@@ -348,7 +353,12 @@ class Conversation:
         return sent
 
     def _record(self, request: Request, response: Response, sent: int, began: float) -> None:
-        self._common.record(self._client, request, response.head.status, sent, time.monotonic() - began)
+        cache = Cache.HIT
+        if request in self._missed:
+            self._missed.remove(request)
+            cache = Cache.MISS
+        seconds = time.monotonic() - began
+        self._common.record((self._client, time.time(), request, response.head, sent, seconds, cache))
 
     # Ending
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections.abc import Sequence
@@ -13,24 +14,37 @@ from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
 from flashpy.event.listener import Listener
+from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Service, Successor
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
 from flashpy.job.kinds import Runner
+from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.site import Site
 
 _log = logging.getLogger("flashpy")
 
+LOG_PATIENCE = 5.0
+"""Seconds that the last lines of the access log may take to be written, at the end."""
+
 
 class EventDriven:
     """Serves connections in the running loop (an arch.architecture.Architecture, but for its runner)."""
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sequence[socket.socket],
+        metrics: Metrics,
+        starter: Starter,
+        log_source: LogSource | None = None,
+    ) -> None:
         self._config = config
+        self._log_source = log_source or LocalLog(config.log.access_file, starter)
         self._starter = starter
         self._sockets = sockets
         self._metrics = metrics
@@ -61,7 +75,7 @@ class EventDriven:
         runner = await self._start_runner()
         config = self._config
         if config.log.access:
-            self._log = AccessLog(config.log.access_file)
+            self._log = AccessLog(self._log_source, renderer(config.log.access_format, os.environ))
             await self._log.start()
         self._service = Service(
             asyncio.get_running_loop(),
@@ -119,7 +133,7 @@ class EventDriven:
             self._ticker = None
         self._listeners = []
         if self._log is not None:
-            await self._log.close()
+            await self._log.close(LOG_PATIENCE)
             self._log = None
         await self._close_runner()
 

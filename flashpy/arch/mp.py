@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import logging
 import mmap
 import os
 import pickle
@@ -29,8 +28,11 @@ from flashpy.arch.blocking import Common, Driver, share
 from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
 from flashpy.errors import StartError
+from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
+from flashpy.loghelper import close_log, open_log
+from flashpy.logs import set_up
 from flashpy.metrics import Metrics
 from flashpy.process import die_with, set_title
 
@@ -71,9 +73,19 @@ class Report(NamedTuple):
 
 
 class MultiProcess:
-    """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture)."""
+    """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture).
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
+    The workers write the access log themselves: each waits for its own connection as it is.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sequence[socket.socket],
+        metrics: Metrics,
+        starter: Starter,
+        log_source: LogSource | None = None,
+    ) -> None:
         self._config = config
         self._sockets = sockets
         self._metrics = metrics
@@ -82,10 +94,7 @@ class MultiProcess:
 
     async def start(self) -> None:
         """See Architecture."""
-        from flashpy.event.accesslog import open_log  # not in the workers: it brings an event loop along
-
-        path = self._config.log.access_file
-        log = open_log(path) if self._config.log.access else None
+        log = open_log(self._config.log.access_file) if self._config.log.access else None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(PATIENCE)
         listeners = tuple(sock.fileno() for sock in self._sockets)
@@ -100,8 +109,8 @@ class MultiProcess:
             raise StartError(f"The master of the worker processes does not start: {error.strerror or error}.") from None
         finally:
             theirs.close()
-            if log is not None and path != "-":
-                os.close(log)
+            if log is not None:
+                close_log(log)
 
     def _ask(self, control: socket.socket, what: Drain | None = None) -> Report:
         """Ask the master for a report, or tell it to end and get its last."""
@@ -185,7 +194,7 @@ class Master:
     def __init__(self, control: socket.socket) -> None:
         orders: Orders = pickle.loads(control.recv(ROOM))
         self._control = control
-        self._config = _parted(orders.config)
+        self.config = _parted(orders.config)
         self._listeners = [socket.socket(fileno=fd) for fd in orders.listeners]
         self._log = orders.log
         self._board = _Board(orders.config.server.concurrency)
@@ -196,7 +205,7 @@ class Master:
     def run(self) -> None:
         """Start the workers, answer, and start another for each that dies."""
         gc.freeze()
-        for row in range(self._config.server.concurrency):
+        for row in range(self.config.server.concurrency):
             self._fork(row)
         while True:
             for fd, _ in self._poll.poll():
@@ -254,7 +263,7 @@ class Master:
         self._control.close()
         set_title(f"flashpy: worker {row} of {os.getppid()}")
         metrics = self._board.read(row)
-        common = Common(self._config, metrics, UnlockingRunner, self._listeners, self._log)
+        common = Common(self.config, metrics, UnlockingRunner, self._listeners, self._log)
         driver = Driver(common)
 
         def terminate(number: int, frame: object) -> None:
@@ -284,5 +293,6 @@ def main(control: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_title(f"flashpy: master of {os.getppid()}")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    Master(socket.socket(fileno=int(control))).run()
+    master = Master(socket.socket(fileno=int(control)))
+    set_up(master.config.log)
+    master.run()

@@ -1,7 +1,6 @@
 """MT, multi-threaded (Flash, section 3.2): threads that wait, each for its own connection, over shared caches."""
 
 import asyncio
-import os
 import socket
 import threading
 import time
@@ -11,9 +10,10 @@ from typing import Any
 from flashpy.arch.blocking import Common, Driver
 from flashpy.arch.inline import UnlockingRunner
 from flashpy.config import Config
-from flashpy.event.accesslog import open_log
+from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
+from flashpy.loghelper import close_log, open_log
 from flashpy.metrics import Metrics
 
 POLL = 0.02
@@ -21,9 +21,19 @@ POLL = 0.02
 
 
 class MultiThreaded:
-    """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture)."""
+    """Serves ``server.concurrency`` connections at a time (an arch.architecture.Architecture).
 
-    def __init__(self, config: Config, sockets: Sequence[socket.socket], metrics: Metrics, starter: Starter) -> None:
+    The threads write the access log themselves: each waits for its own connection as it is.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sequence[socket.socket],
+        metrics: Metrics,
+        starter: Starter,
+        log_source: LogSource | None = None,
+    ) -> None:
         self._config = config
         self._sockets = sockets
         self._metrics = metrics
@@ -72,8 +82,7 @@ class MultiThreaded:
             self._common.close()
             self._common = None
         if self._log is not None:
-            if self._config.log.access_file != "-":
-                os.close(self._log)
+            close_log(self._log)
             self._log = None
 
     def snapshot(self) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Wire
 from flashpy.job.kinds import Load, Outcome, Result
+from flashpy.log.record import Cache
 from flashpy.metrics import STALL_BOUNDS
 
 _log = logging.getLogger("flashpy.connection")
 _monotonic = time.monotonic
 _IDLE, _NEW = State.IDLE, State.NEW
+_HIT = Cache.HIT
 
 RECEIVE = 16 * 1024
 """Bytes taken from the socket at once."""
@@ -61,6 +63,7 @@ class Connection:
         "_began",
         "_ended",
         "_fd",
+        "_not_hit",
         "_output",
         "_rate_sent",
         "_rate_since",
@@ -88,6 +91,7 @@ class Connection:
         self._output = Output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
         self._began: list[float] | None = [] if service.log else None  # when the requests arrived
+        self._not_hit: list[tuple[Request, Cache]] = []  # requests that wait for a helper, or have; kept for the log
         self._wanted: Slice | None = None  # the window that a helper is loading for us
         self._ahead: Slice | None = None  # the window behind that, if it is being loaded ahead of its turn
         self._ended = False  # the client sends no more
@@ -294,7 +298,7 @@ class Connection:
             self._stopped(progress, True)
             return
         if self._began is not None:
-            self._record(request, outcome, outcome.length, now)
+            self._record(request, outcome, outcome.length, now, _HIT)
         if last:
             self.close()
         elif self.state is not _IDLE:
@@ -318,6 +322,9 @@ class Connection:
         service = self._service
         outcome = service.site.answer(request, result)
         if isinstance(outcome, Response):
+            if result is not None and self._began is not None:
+                unchanged = result.outcome is Outcome.UNCHANGED
+                self._not_hit.append((request, Cache.REVALIDATED if unchanged else Cache.MISS))
             self._wire.respond(request, outcome)
         else:
             service.runner.run(outcome, partial(self._resume, request), self._is_open)
@@ -365,6 +372,10 @@ class Connection:
             self._set_writing(False)
             self._enter(State.WORKING)
             self._wanted = window = self._output.wanted
+            if self._answered:
+                request = self._answered[-1][0]  # an answer that comes from a file leaves alone
+                self._cache_of(request)
+                self._not_hit.append((request, Cache.MISS))
             service.metrics.loads += 1
             service.runner.run(Load(*window), self._loaded, self._is_open)
             return
@@ -421,12 +432,20 @@ class Connection:
         assert began is not None
         while self._answered:
             request, response = self._answered.pop(0)
-            self._record(request, response, response.length, began.pop(0))
+            self._record(request, response, response.length, began.pop(0), self._cache_of(request))
 
-    def _record(self, request: Request, response: Response, sent: int, began: float) -> None:
+    def _cache_of(self, request: Request) -> Cache:
+        """What the caches did for a request; asked once. Of several that share their head, they are asked in turn."""
+        for index, (one, cache) in enumerate(self._not_hit):
+            if one is request:
+                del self._not_hit[index]
+                return cache
+        return _HIT
+
+    def _record(self, request: Request, response: Response, sent: int, began: float, cache: Cache) -> None:
         service = self._service
         assert service.log is not None
-        service.log.add((self.client, service.now.wall, request, response.head.status, sent, _monotonic() - began))
+        service.log.add((self.client, service.now.wall, request, response.head, sent, _monotonic() - began, cache))
 
     def _set_writing(self, wanted: bool) -> None:
         if wanted is not self._writing:
@@ -510,4 +529,5 @@ class Connection:
         unsent = self._output.unsent
         for request, response in answered:
             if began:
-                self._record(request, response, max(0, response.length - unsent), began.pop(0))
+                sent = max(0, response.length - unsent)
+                self._record(request, response, sent, began.pop(0), self._cache_of(request))

@@ -29,7 +29,7 @@ from flashpy.now import Now
 
 _log = logging.getLogger("flashpy.helpers")
 
-_MAX_KILLS = 2
+_MAX_KILLS, _MAX_LOSSES = 2, 10
 _MOST_COMPLAINTS = 1_000
 _MOST_LANES = 64
 _STUCK = 1.0
@@ -43,13 +43,14 @@ Wanted = Callable[[], bool]
 class _Task:
     """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
 
-    __slots__ = ("began", "device", "job", "kills", "since", "stale", "waiting")
+    __slots__ = ("began", "device", "job", "kills", "losses", "since", "stale", "waiting")
 
     def __init__(self, job: Job, device: int, now: float) -> None:
         self.job = job
         self.device = device
         self.waiting: list[tuple[Done, Wanted, float]] = []
-        self.kills = 0
+        self.kills = 0  # helpers that died of it
+        self.losses = 0  # helpers that died with it, read or not
         self.stale = 0  # helpers that it has found to be so
         self.since = now
         self.began = now
@@ -314,8 +315,9 @@ class HelperPool:
             size, ancillary, _, _ = helper.pipe.recvmsg_into([self._buffer], _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
-        except OSError:  # it died with our job unread
-            size, ancillary = 0, []
+        except OSError:  # it died with our job unread (ECONNRESET)
+            self._lost(helper, blame=False)
+            return
         if not size or helper.task is None:
             self._lost(helper)
             return
@@ -386,7 +388,8 @@ class HelperPool:
         _log.warning("Helper process %d died; another takes its place.", helper.pid)
         if task is not None:
             task.kills += blame
-            if task.kills >= _MAX_KILLS:
+            task.losses += 1
+            if task.kills >= _MAX_KILLS or task.losses >= _MAX_LOSSES:
                 self._finish(task, Result(Outcome.FAILED))
             else:
                 self._lane(task.device).add(task, self._now.monotonic, first=True)

@@ -11,7 +11,8 @@ KNOWN_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELET
 class RequestLine:
     """A request line taken apart: ``target`` as it was sent, ``path`` and ``query`` as http.target has read it.
 
-    ``logged`` is for whoever logs it: what it rendered of the line, which is shared by all requests that have it.
+    ``logged`` is for whoever logs it: what it rendered of the line, which is shared by all requests that have it. A
+    server logs in one form.
     """
 
     __slots__ = ("get", "logged", "method", "minor", "path", "query", "target")
@@ -106,11 +107,9 @@ class Request:
         return f"<Request {self.method.decode('latin-1')} {self.target.decode('latin-1')}{fault}>"
 
 
-_NO_FIELDS = Block({}, keep_alive=False, plain=False, has_body=False)
-
-
 def faulty(status: int, line: bytes = b"") -> Request:
     """What stands in a request's place when its head or framing is bad: after it, nothing can be read any more."""
     method, _, rest = line.partition(b" ")
     target = rest.rpartition(b" ")[0] or rest
-    return Request(RequestLine(method, target, b"", b"", 1), _NO_FIELDS, fault=status)
+    nothing = Block({}, keep_alive=False, plain=False, has_body=False)  # of its own: each server logs in its own form
+    return Request(RequestLine(method, target, b"", b"", 1), nothing, fault=status)

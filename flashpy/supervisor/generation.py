@@ -10,6 +10,7 @@ from flashpy.config import Config
 from flashpy.event.programs import Child
 from flashpy.event.sockets import Sockets, flat
 from flashpy.privileges import resolve
+from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.messages import Counted, FromWorker, Link
 from flashpy.supervisor.reactor import Timer
@@ -37,7 +38,8 @@ class Process:
         self.counted: Counted | None = None
         self.heard = time.monotonic()
         self.deadline: Timer | None = None  # of its stage; it is killed then
-        self.prepared: dict[str, Child] = {}  # helper programs that run already, because it will want them
+        self.disk: Child | None = None  # its fork server, until it asks for it
+        self.logs: list[socket.socket] = []  # our ends of its links to the log helper
 
     def leave(self) -> None:
         """Its place is free."""
@@ -51,11 +53,13 @@ class Process:
 class Generation:
     """What one reading of the configuration has brought about."""
 
-    def __init__(self, config: Config, sockets: Sockets) -> None:
+    def __init__(self, config: Config, sockets: Sockets, log: AccessLog | None) -> None:
         self.config = config
+        self.log = log
         self.sockets = sockets
         self.identity = resolve(config.server.user, config.server.group)
         self.count = config.server.workers
+        self.disks: list[Child] = []  # fork servers of workers that are to come
         self.processes: dict[int, Process] = {}  # by number; those that are wanted
         self.backoffs: dict[int, Backoff] = {}
 

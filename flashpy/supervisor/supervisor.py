@@ -23,13 +23,17 @@ from itertools import count
 
 from flashpy import notify, pid_file
 from flashpy.activation import Passed
+from flashpy.arch import architecture
 from flashpy.config import Config
 from flashpy.errors import ConfigError, StartError, WorkerError
 from flashpy.event.sockets import Sockets, close_all, listen, url_of
 from flashpy.event.unixsockets import disown
 from flashpy.landlock import describe
+from flashpy.loghelper import close_log, open_log
+from flashpy.privileges import Identity, resolve
 from flashpy.process import set_title
 from flashpy.server import check_root, fit_into_memory
+from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
 from flashpy.supervisor.messages import Taken
@@ -77,6 +81,7 @@ class Supervisor:
         self._now: Generation | None = None  # what serves
         self._next: Generation | None = None  # what is to serve, while its workers start
         self._reload_again = False
+        self._logs: dict[tuple[str, Identity | None], AccessLog] = {}
         self._homeless: list[tuple[list[str], list[int]]] = []  # connections that no worker could take yet
         self._turn = count()
         self._phase = Phase.RUNNING
@@ -131,6 +136,7 @@ class Supervisor:
         self._now = self._generation(self._first, self._predecessor.sockets if self._predecessor else {})
         signals: dict[signal.Signals, Callable[[], object]] = {
             signal.SIGHUP: self._reload,
+            signal.SIGUSR1: self._reopen_logs,
             signal.SIGUSR2: self._upgrade,
             signal.SIGTTIN: partial(self._resize, 1),
             signal.SIGTTOU: partial(self._resize, -1),
@@ -140,7 +146,9 @@ class Supervisor:
         }
         for number, callback in signals.items():
             self._reactor.on_signal(number, callback)
+        self._workers.prepare(self._now, self._now.count)
         # What lives now is shared with the workers; a collection would write to all of it.
+        architecture.load(self.config)
         _remember_sources()
         gc.collect()
         gc.freeze()
@@ -149,8 +157,13 @@ class Supervisor:
         self._fill(self._now)
         self._reactor.later(LOOK, self._look)
         self._reactor.run()
+        for generation in (self._now, self._next):
+            for child in generation.disks if generation else ():
+                child.control.close()
         self._workers.reap()
         pid_file.remove(self.config.server.pid_file)
+        for log in self._logs.values():
+            log.close()
 
     # Generations
 
@@ -163,8 +176,31 @@ class Supervisor:
         server = config.server
         check_root(config.site.root)
         raise_descriptor_limit(config)
+        log = self._access_log(config)
         sockets = listen(server.bind, server.backlog, server.unix_permissions, before)
-        return Generation(fit_into_memory(config, server.workers), sockets)
+        return Generation(fit_into_memory(config, server.workers), sockets, log)
+
+    def _access_log(self, config: Config) -> AccessLog | None:
+        """The access log of a configuration, which may be that of the one before."""
+        path = config.log.access_file
+        if not config.log.access:
+            return None
+        if config.server.architecture in ("mp", "mt"):
+            close_log(open_log(path))  # they open it themselves
+            return None
+        identity = resolve(config.server.user, config.server.group)
+        log = self._logs.get((path, identity))
+        if log is None:
+            arguments = ("confined",) if config.server.sandbox else ()
+            spawn = partial(self._workers.spawn, "log", arguments, identity)
+            log = self._logs[path, identity] = AccessLog(self._reactor, path, spawn)
+        return log
+
+    def _reopen_logs(self) -> None:
+        """After the files have been renamed."""
+        for log in self._logs.values():
+            log.reopen()
+        _log.info("The log files are open again.")
 
     def _write_pid_file(self, generation: Generation) -> None:
         """Say where the supervisor is. Its first start fails where that cannot be done."""
@@ -304,6 +340,11 @@ class Supervisor:
             name = f"Worker {process.number} (process {process.pid})"
             self._start_later(process.generation, process.number, f"{name} has died. {why}")
 
+    def program_ended(self) -> None:
+        """See Master."""
+        if self._phase is not Phase.RUNNING:
+            self._finish()
+
     def left(self, clients: list[str], fds: list[int]) -> None:
         """See Master. To the new program if there is one, else to the workers in turn."""
         serving = self._now.serving if self._now else []
@@ -366,8 +407,22 @@ class Supervisor:
     def _look(self) -> None:
         self._reactor.later(LOOK, self._look)
         self._workers.look(time.monotonic())
+        self._look_after_logs()
         if self._phase is not Phase.RUNNING:
             self._finish()
+
+    def _look_after_logs(self) -> None:
+        """End those that nobody writes to any more."""
+        generations = (self._now, self._next) if self._phase is Phase.RUNNING else ()
+        used = {generation.log for generation in generations if generation is not None}
+        used |= {process.generation.log for process in self._workers.all}
+        for key, log in list(self._logs.items()):
+            log.look()
+            if log not in used:
+                log.finish()
+                if not log.busy:
+                    log.close()
+                    del self._logs[key]
 
     def _interrupt(self) -> None:
         if self._phase is Phase.ENDING:
@@ -397,7 +452,10 @@ class Supervisor:
     def _finish(self) -> None:
         """End, if there is nothing left to wait for."""
         giving = self._phase is Phase.HANDING_OVER and self._successor is not None and self._successor.giving
-        if not self._workers.all and not giving:
+        if self._workers.all or giving:
+            return
+        self._look_after_logs()
+        if not any(log.busy for log in self._logs.values()):
             _log.debug("Counters of all workers: %s", self.counts())
             self._reactor.stop()
 

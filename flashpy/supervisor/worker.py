@@ -17,7 +17,7 @@ from flashpy import landlock
 from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config
 from flashpy.errors import StartError
-from flashpy.event.programs import Program
+from flashpy.event.programs import Program, Starter
 from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
 from flashpy.server import new_event_loop
@@ -52,6 +52,20 @@ class Lent:
 
     async def ended(self) -> None:
         """See Program. It is the supervisor's child, and not for us to wait for."""
+
+
+class LentLog:
+    """The log helper that the supervisor keeps (a LogSource)."""
+
+    def __init__(self, starter: Starter) -> None:
+        self._starter = starter
+
+    async def link(self) -> socket.socket:
+        """See LogSource."""
+        return (await self._starter.start("log")).control
+
+    async def close(self, timeout: float) -> None:
+        """See LogSource. The supervisor, which ends later, waits for the helper."""
 
 
 class Worker:
@@ -90,7 +104,7 @@ class Worker:
         self._order = loop.create_future()
         loop.add_signal_handler(signal.SIGTERM, self._retire, self._at_once())
         loop.add_reader(self._link.fileno(), self._readable)
-        self._architecture = architecture(self._config, self._sockets, self._metrics, self)
+        self._architecture = architecture(self._config, self._sockets, self._metrics, self, LentLog(self))
         try:
             await self._architecture.start()
         except StartError as error:

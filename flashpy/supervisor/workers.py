@@ -6,13 +6,13 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn, Protocol
 
 from flashpy.errors import StartError
 from flashpy.event.programs import Child, spawn
-from flashpy.privileges import drop_privileges
+from flashpy.privileges import Identity, drop_privileges
 from flashpy.process import set_title
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
 from flashpy.supervisor.limits import grow_descriptor_table
@@ -54,6 +54,10 @@ class Master(Protocol):
         """It has ended at this stage; why, in one sentence."""
         ...
 
+    def program_ended(self) -> None:
+        """A helper program has ended."""
+        ...
+
     def left(self, clients: list[str], fds: list[int]) -> None:
         """Connections between two requests, for another to go on with; the descriptors are to be sent on or closed."""
         ...
@@ -77,30 +81,36 @@ class Workers:
                 total.update(process.counted.counts)
         return dict(total)
 
+    def prepare(self, generation: Generation, count: int) -> None:
+        """Start the helper programs that so many workers will ask for: they take a while, and need not be waited for.
+
+        Raises:
+            StartError: they cannot be run.
+        """
+        if generation.config.server.architecture == "amped":
+            generation.disks += [self._spawn_disk(generation) for _ in range(count)]
+
     def start(self, generation: Generation, number: int) -> None:
-        """Fork a worker, and start the helper program that it will ask for.
+        """Fork a worker.
 
         Raises:
             StartError: it cannot be done.
         """
+        if not generation.disks:
+            self.prepare(generation, 1)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            disk = self._spawn("disk", generation) if generation.config.server.architecture == "amped" else None
             pid = os.fork()
         except OSError as error:
             ours.close()
             raise StartError(f"No process can be started: {error.strerror}.") from None
-        except StartError:
-            ours.close()
-            raise
         else:
             if pid == 0:
                 _become_worker(generation, number, theirs)
         finally:
             theirs.close()
         process = Process(generation, number, pid, Link(ours, FromWorker))
-        if disk is not None:
-            process.prepared["disk"] = disk
+        process.disk = generation.disks.pop() if generation.disks else None
         generation.processes[number] = process
         self.all.add(process)
         self._set_deadline(process, START_SECONDS, "it does not get ready")
@@ -154,8 +164,11 @@ class Workers:
         process.link.close()
         if process.deadline is not None:
             process.deadline.cancel()
-        for child in process.prepared.values():
-            child.control.close()
+        if process.disk is not None:
+            process.disk.control.close()
+        for ours in process.logs:
+            assert process.generation.log is not None
+            process.generation.log.let_go(ours)
         if process.counted is not None:
             self._past.update(process.counted.counts)
         process.leave()
@@ -203,26 +216,48 @@ class Workers:
 
     # Helper programs
 
-    def _spawn(self, name: str, generation: Generation) -> Child:
-        child = spawn(name, generation.roots if generation.confined else (), generation.identity)
+    def spawn(
+        self,
+        name: str,
+        arguments: Sequence[bytes | str] = (),
+        identity: Identity | None = None,
+        ended: Callable[[], None] | None = None,
+    ) -> Child:
+        """Start a helper program; ``ended`` is called when it has ended.
+
+        Raises:
+            StartError: it cannot be run.
+        """
+        child = spawn(name, arguments, identity)
         self._programs[child.pid] = child
-        self._reactor.watch_end(child.pid, partial(self._program_ended, child))
+        self._reactor.watch_end(child.pid, partial(self._program_ended, child, ended))
         return child
 
-    def _program_ended(self, child: Child, status: int) -> None:
+    def _program_ended(self, child: Child, ended: Callable[[], None] | None, status: int) -> None:
         child.process.returncode = status
         del self._programs[child.pid]
+        if ended is not None:
+            ended()
+        self._master.program_ended()
+
+    def _spawn_disk(self, generation: Generation) -> Child:
+        return self.spawn("disk", generation.roots if generation.confined else (), generation.identity)
 
     def _lend(self, process: Process, name: str) -> None:
         """Give a worker the link of a helper program."""
+        generation = process.generation
         try:
-            if name != "disk":
-                raise StartError(f"There is no helper program {name}.")
-            child = process.prepared.pop(name, None) or self._spawn(name, process.generation)
+            if name == "disk":
+                child, process.disk = process.disk or self._spawn_disk(generation), None
+                self.send(process, Started(name, child.pid), [child.control.detach()])
+            elif name == "log" and generation.log is not None:
+                theirs, ours = generation.log.link()
+                process.logs.append(ours)
+                self.send(process, Started(name, generation.log.pid), [theirs.detach()])
+            else:
+                raise StartError(f"There is no helper program {name} for a worker.")
         except StartError as error:
             self.send(process, NotStarted(name, str(error)))
-            return
-        self.send(process, Started(name, child.pid), [child.control.detach()])
 
 
 def _become_worker(generation: Generation, number: int, link: socket.socket) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The lines of the access log."""
+"""The combined format, and what all forms are made with."""
 
 import re
 from datetime import datetime
@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flashpy.http.request import Block, Request, RequestLine
-from flashpy.log import combined, escape, log_time
+from flashpy.http.response import Head
+from flashpy.log.combined import combined
+from flashpy.log.record import Cache, escape, log_time
 
 LINE = re.compile(
     rb'(?P<client>\S+) - - \[(?P<time>[^\]]+)\] "(?P<method>[^" ]+) (?P<target>[^"]+) HTTP/1\.(?P<minor>\d)"'
@@ -54,7 +56,7 @@ def test_a_request_is_one_line_that_can_be_read_back(
     request: tuple[bytes, bytes, int, bytes, bytes], client: str, wall: float, status: int, sent: int, seconds: float
 ) -> None:
     """Whatever a client sends, it cannot forge a line or a field; what is empty is a hyphen."""
-    record = client, wall, asked(*request), status, sent, seconds
+    record = client, wall, asked(*request), Head(status, ()), sent, seconds, Cache.HIT
     line = combined([record])
     assert combined([record, record]) == 2 * line
     assert line.count(b"\n") == 1
@@ -65,7 +67,7 @@ def test_a_request_is_one_line_that_can_be_read_back(
         assert unescape(match[name]) == (value or b"-")
     assert int(match["minor"]) == minor
     assert match["client"] == client.encode()
-    assert match["time"] == log_time(wall)
+    assert match["time"] == log_time(int(wall))
     assert (int(match["status"]), int(match["sent"])) == (status, sent)
     assert float(match["seconds"]) == pytest.approx(seconds, abs=1e-6)
 
@@ -73,7 +75,7 @@ def test_a_request_is_one_line_that_can_be_read_back(
 def test_a_line() -> None:
     """The combined format, with the time taken behind it."""
     request = asked(b"GET", b'/a"b', 1, b"", b"curl/8")
-    assert combined([("::1", 971186136.9, request, 200, 1234, 0.0012345)]) == (
+    assert combined([("::1", 971186136.9, request, Head(200, ()), 1234, 0.0012345, Cache.HIT)]) == (
         b'::1 - - [10/Oct/2000:13:55:36 +0000] "GET /a\\x22b HTTP/1.1" 200 1234 "-" "curl/8" 0.001234\n'
     )
 
@@ -81,7 +83,9 @@ def test_a_line() -> None:
 def test_lines_of_several_clients_and_seconds() -> None:
     """What lines have in common is rendered once for those in a row; each has its own all the same."""
     request = asked(b"GET", b"/", 1, b"", b"")
-    records = [(client, wall, request, 200, 0, 0.0) for client in ("a", "b") for wall in (1.0, 1.0, 2.0)]
+    records = [
+        (client, wall, request, Head(200, ()), 0, 0.0, Cache.HIT) for client in ("a", "b") for wall in (1.0, 1.0, 2.0)
+    ]
     lines = combined(records).splitlines()
     assert [(line[:1], line[25:27]) for line in lines] == [
         (client, second) for client in (b"a", b"b") for second in (b"01", b"01", b"02")

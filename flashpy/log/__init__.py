@@ -1,0 +1,1 @@
+"""The forms of the access log's lines: pure."""
