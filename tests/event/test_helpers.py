@@ -13,6 +13,7 @@ import pytest
 
 from flashpy.buffers import Descriptor
 from flashpy.config import HelpersSection
+from flashpy.event import helpers, programs
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
@@ -244,24 +245,63 @@ async def test_a_dead_helpers_job_is_done_by_another(tmp_path: Path) -> None:
         assert pids(pool) != [helper]
 
 
-async def test_a_job_that_kills_two_helpers_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+POISONED = """
+import os, socket, sys
+sys.path.append(sys.argv[1])
+from flashpy.job.perform import perform
+from flashpy.job.programs import fork_server
+
+def swallow(job):
+    if job.path == b"/poison":
+        os._exit(1)
+    return perform(job)
+
+fork_server(socket.socket(fileno=int(sys.argv[2])), lambda: swallow, "disk helper")
+"""
+"""A helper that dies of one path, as one would of a fault in it."""
+
+
+async def test_a_job_that_kills_two_helpers_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = tmp_path / "disk.py"
+    program.write_text(POISONED)
+    monkeypatch.setattr(programs, "helper_program", lambda name: program)
     async with pool_of(2, 2) as pool:
-        victims = pids(pool)
-        for victim in victims:
+        before = set(pids(pool))
+        assert (await done(pool, translate(tmp_path, b"/poison"))).outcome is Outcome.FAILED
+        assert "/poison" in caplog.text
+        await until(lambda: len(pids(pool)) == 2)
+        assert not before & set(pids(pool))
+        assert (await done(pool, translate(tmp_path, b"/next"))).outcome is Outcome.MISSING
+
+
+async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: Path) -> None:
+    async with pool_of(3, 3) as pool:
+        for victim in pids(pool):
             os.kill(victim, signal.SIGSTOP)
         results: list[Result] = []
-        pool.run(translate(tmp_path, b"/poison"), results.append)
-        # Kill whichever works on it, then whichever gets it next; the other helpers are stopped, so nobody can do it.
-        for _ in range(2):
+        pool.run(translate(tmp_path, b"/x"), results.append)
+        for _ in range(3):
             busy = [helper.pid for helper in pool._helpers.values() if helper.task is not None]
             assert len(busy) == 1
             os.kill(busy[0], signal.SIGKILL)
             await until(lambda gone=busy[0]: gone not in pids(pool))  # type: ignore[misc]
         await until(lambda: len(results) == 1)
+        assert results[0].outcome is Outcome.MISSING
+
+
+async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helpers, "_MAX_LOSSES", 2)
+    async with pool_of(2, 2) as pool:
+        for victim in pids(pool):
+            os.kill(victim, signal.SIGSTOP)
+        results: list[Result] = []
+        pool.run(translate(tmp_path, b"/x"), results.append)
+        for victim in pids(pool):
+            os.kill(victim, signal.SIGKILL)
+        await until(lambda: len(results) == 1)
         assert results[0].outcome is Outcome.FAILED
-        assert "/poison" in caplog.text
-        await until(lambda: len(pids(pool)) >= 1)
-        assert (await done(pool, translate(tmp_path, b"/next"))).outcome is Outcome.MISSING
 
 
 async def test_the_fork_server_is_replaced(tmp_path: Path) -> None:
