@@ -204,6 +204,28 @@ def _content(file: IO[bytes]) -> str:
     return os.pread(file.fileno(), size, 0).decode(errors="replace")
 
 
+POISONED = """
+import os, socket, sys
+sys.path.append(sys.argv[1])
+from flashpy.job.perform import perform
+from flashpy.job.programs import fork_server
+
+def swallow(job):
+    if job.path == b"/poison":
+        os._exit(1)
+    return perform(job)
+
+fork_server(socket.socket(fileno=int(sys.argv[2])), lambda: swallow, "disk helper")
+"""
+
+
+def poisoned_helper(place: Path) -> Path:
+    """The program of a disk helper that dies of one path, /poison, as one would of a fault in it."""
+    program = place / "poisoned.py"
+    program.write_text(POISONED)
+    return program
+
+
 class Answer(NamedTuple):
     """An answer as it came."""
 

@@ -19,6 +19,7 @@ from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from tests.running import poisoned_helper
 
 
 @asynccontextmanager
@@ -245,28 +246,10 @@ async def test_a_dead_helpers_job_is_done_by_another(tmp_path: Path) -> None:
         assert pids(pool) != [helper]
 
 
-POISONED = """
-import os, socket, sys
-sys.path.append(sys.argv[1])
-from flashpy.job.perform import perform
-from flashpy.job.programs import fork_server
-
-def swallow(job):
-    if job.path == b"/poison":
-        os._exit(1)
-    return perform(job)
-
-fork_server(socket.socket(fileno=int(sys.argv[2])), lambda: swallow, "disk helper")
-"""
-"""A helper that dies of one path, as one would of a fault in it."""
-
-
 async def test_a_job_that_kills_two_helpers_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    program = tmp_path / "disk.py"
-    program.write_text(POISONED)
-    monkeypatch.setattr(programs, "helper_program", lambda name: program)
+    monkeypatch.setattr(programs, "helper_program", lambda name: poisoned_helper(tmp_path))
     async with pool_of(2, 2) as pool:
         before = set(pids(pool))
         assert (await done(pool, translate(tmp_path, b"/poison"))).outcome is Outcome.FAILED
@@ -289,14 +272,14 @@ async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: P
 
 
 async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "_MAX_LOSSES", 2)
+    monkeypatch.setattr(helpers, "_MAX_LOSSES", 1)
     async with pool_of(2, 2) as pool:
         for victim in pids(pool):
             os.kill(victim, signal.SIGSTOP)
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
-        for victim in pids(pool):
-            os.kill(victim, signal.SIGKILL)
+        (busy,) = (helper.pid for helper in pool._helpers.values() if helper.task is not None)
+        os.kill(busy, signal.SIGKILL)
         await until(lambda: len(results) == 1)
         assert results[0].outcome is Outcome.FAILED
 
