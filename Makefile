@@ -16,12 +16,12 @@ serve: .venv/installed ## serve DIR at http://127.0.0.1:PORT
 	@exec $(BIN)/flashpy "$(DIR)" --port $(PORT)
 
 test: .venv/installed-test ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 compiled: .venv-compiled/installed ## install flashpy, compiled, in .venv-compiled (needs a C compiler)
 
 test-compiled: .venv-compiled/installed .venv/installed-test ## run the tests over the compiled modules
-	cd build/compiled && FLASHPY_TEST_COMPILED=1 $(CURDIR)/$(BIN)/python -m pytest $(ARGS)
+	cd build/compiled && FLASHPY_TEST_COMPILED=1 $(CURDIR)/$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: .venv/installed-test ## check format, lint and types
 	$(BIN)/ruff format --check .

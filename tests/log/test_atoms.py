@@ -61,7 +61,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize(("form", "value"), VALUES.items())
+@pytest.mark.parametrize(("form", "value"), VALUES.items(), ids=VALUES)
 def test_each_atom(form: str, value: str) -> None:
     assert atom_lines(form, {"NAME": "v\nw"})([ONE]).decode() == value + "\n"
 
