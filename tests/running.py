@@ -73,6 +73,11 @@ def is_alive(pid: int) -> bool:
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process has come to a stop after SIGSTOP; until then it may go on with what it was about."""
+    return _stat(pid)[:1] == ["T"]
+
+
 def title_of(pid: int) -> str:
     """What ``ps`` shows."""
     try:

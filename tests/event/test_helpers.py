@@ -19,7 +19,7 @@ from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
-from tests.running import poisoned_helper
+from tests.running import is_stopped, poisoned_helper
 
 
 @asynccontextmanager
@@ -42,6 +42,13 @@ async def pool_of(
         yield pool
     finally:
         await pool.close()
+
+
+async def stop(victims: list[int]) -> None:
+    """Stop processes, and wait until they are."""
+    for victim in victims:
+        os.kill(victim, signal.SIGSTOP)
+    await until(lambda: all(map(is_stopped, victims)))
 
 
 async def done(pool: HelperPool, job: Translate | Load) -> Result:
@@ -261,8 +268,7 @@ async def test_a_job_that_kills_two_helpers_fails(
 
 async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: Path) -> None:
     async with pool_of(3, 3) as pool:
-        for victim in pids(pool):
-            os.kill(victim, signal.SIGSTOP)
+        await stop(pids(pool))
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
         for victim in pids(pool):  # whichever gets it, one after the other
@@ -274,8 +280,7 @@ async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: P
 async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helpers, "_MAX_LOSSES", 1)
     async with pool_of(2, 2) as pool:
-        for victim in pids(pool):
-            os.kill(victim, signal.SIGSTOP)
+        await stop(pids(pool))
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
         (busy,) = (helper.pid for helper in pool._helpers.values() if helper.task is not None)
