@@ -131,6 +131,7 @@ class Link(Generic[M]):
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS):
                     return False
+                self._drop()
                 raise
             self._waiting.popleft()
             for fd in fds:
@@ -162,8 +163,11 @@ class Link(Generic[M]):
 
     def close(self) -> None:
         """End it; what was kept is lost."""
+        self._drop()
+        self._sock.close()
+
+    def _drop(self) -> None:
         for _, fds in self._waiting:
             for fd in fds:
                 os.close(fd)
         self._waiting.clear()
-        self._sock.close()

@@ -171,7 +171,11 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._link.fileno())
         loop.remove_writer(self._link.fileno())
+        self._link.close()
         _log.error("The supervisor has died; this worker ends.")
+        for name, waiting in self._asked.items():
+            while waiting:
+                self._answer(name, StartError("The supervisor has died."))
         self._retire(self._at_once())
 
     def _at_once(self) -> Retire:
@@ -188,7 +192,7 @@ class Worker:
         try:
             self._link.send(message, fds)
         except OSError:
-            return  # it has died, as its end of the link will say
+            return  # it has died, as its end of the link says
         if self._link.waiting:
             asyncio.get_running_loop().add_writer(self._link.fileno(), self._flush)
 

@@ -316,6 +316,20 @@ def test_when_the_supervisor_ends_nobody_stays(stack: ExitStack, file: Path, num
     eventually("all are gone", lambda: not any(map(is_alive, everybody)))
 
 
+def test_a_supervisor_that_dies_while_a_worker_starts(site: Path) -> None:
+    patch = site.parent / "sitecustomize.py"
+    patch.write_text(
+        "import os\nfrom flashpy.supervisor.workers import Workers\n"
+        "def lend(self, process, name):\n    os.write(1, b'%d' % process.pid)\n    os.kill(os.getpid(), 9)\n"
+        "Workers._lend = lend\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join((str(patch.parent), os.getcwd()))}
+    with Flashpy(site, "--port", "0", environment=environment) as server:
+        assert server.wait() == -signal.SIGKILL
+        worker = int(server.stdout)
+        eventually("the worker has ended", lambda: not is_alive(worker))
+
+
 def test_a_worker_that_cannot_start(site: Path) -> None:
     patch = site.parent / "sitecustomize.py"
     patch.write_text(
