@@ -9,6 +9,7 @@ QUIT and INT end when all has been answered, a second INT at once.
 """
 
 import gc
+import importlib
 import linecache
 import logging
 import os
@@ -149,6 +150,7 @@ class Supervisor:
         self._workers.prepare(self._now, self._now.count)
         # What lives now is shared with the workers; a collection would write to all of it.
         architecture.load(self.config)
+        importlib.import_module("uvloop")
         _remember_sources()
         gc.collect()
         gc.freeze()

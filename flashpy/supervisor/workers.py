@@ -273,9 +273,8 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
                 except OSError:
                     pass  # that of the listing itself
         set_title(f"flashpy: worker {number} of {os.getppid()}")
-        cpus = cpus_for(generation.config, number)
-        if cpus:
-            os.sched_setaffinity(0, cpus)
+        if cpus := cpus_for(generation.config, number):
+            _stay_on(cpus)
         grow_descriptor_table(generation.config)
         if generation.identity is not None:
             drop_privileges(generation.identity)
@@ -287,3 +286,13 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
         _log.exception("Worker %d cannot begin.", number)
         os._exit(1)
     worker.run()
+
+
+def _stay_on(cpus: set[int]) -> None:
+    try:
+        os.sched_setaffinity(0, cpus)
+    except (OSError, ValueError, OverflowError):
+        there = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+        raise StartError(
+            f"server.cpu_affinity: there is no processor {min(cpus)} for a worker; there are {there}."
+        ) from None

@@ -4,20 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.running import Flashpy, children_of, eventually, is_alive, title_of
-from tests.supervisor.test_supervisor import Load, connect, new_supervisor, port_of, start
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
+from tests.supervisor.supervised import Load, connect, new_supervisor, port_of, start
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from flashpy import landlock
 from tests.running import Client, Flashpy, eventually
-from tests.supervisor.test_supervisor import Load, generation_of, new_supervisor, port_of, reload, start, write
+from tests.supervisor.supervised import Load, generation_of, new_supervisor, port_of, reload, start, write
 
 pytestmark = pytest.mark.skipif(landlock.abi() == 0, reason="this kernel has no Landlock")
 
@@ -43,12 +42,6 @@ def betray(self, sock, address):
 Listener.welcome = betray
 """
 """It does so when a client comes from 127.0.0.2, 127.0.0.3 and so on."""
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture

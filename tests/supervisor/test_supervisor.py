@@ -2,24 +2,17 @@
 
 import os
 import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.running import Client, Flashpy, children_of, descendants_of, eventually, is_alive, title_of
+from tests.supervisor.supervised import Load, connect, generation_of, new_supervisor, port_of, reload, start, write
 
 BIG = 8 * 2**20
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture
@@ -35,91 +28,6 @@ def site(tmp_path: Path) -> Path:
 def file(site: Path) -> Path:
     """A configuration file."""
     return write(site.parent / "flashpy.toml")
-
-
-def write(file: Path, generation: int = 1, server: str = "") -> Path:
-    """Write a configuration whose answers say which one it is."""
-    file.write_text(
-        f'[server]\nbind = ["127.0.0.1:{port_of(file)}"]\n{server}\n[site]\nroot = "site"\n'
-        f'headers = {{ "X-Generation" = "{generation}" }}\n'
-    )
-    return file
-
-
-def port_of(file: Path) -> int:
-    """A port that stays the same for a file, and is free."""
-    note = file.with_suffix(".port")
-    if not note.exists():
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            note.write_text(str(sock.getsockname()[1]))
-    return int(note.read_text())
-
-
-def start(stack: ExitStack, file: Path, *options: str) -> Flashpy:
-    """A server that serves."""
-    server = stack.enter_context(Flashpy("-c", file, *options))
-    assert server.urls
-    return server
-
-
-def connect(stack: ExitStack, file: Path) -> Client:
-    """A connection until the test ends."""
-    return stack.enter_context(Client(("127.0.0.1", port_of(file))))
-
-
-def generation_of(client: Client) -> int:
-    """Which configuration answers."""
-    answer = client.get()
-    assert answer.status == 200
-    return int(answer.fields["x-generation"])
-
-
-def reload(server: Flashpy, file: Path, generation: int, server_keys: str = "") -> None:
-    """Change the configuration, and wait until it is in force."""
-    before = server.stderr.count("is in force")
-    write(file, generation, server_keys)
-    server.tell(signal.SIGHUP)
-    eventually("it is in force", lambda: server.stderr.count("is in force") > before)
-
-
-def supervisors(but: int) -> set[int]:
-    """Supervisors that are there, but for one."""
-    pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    return {pid for pid in pids - {but} if title_of(pid) == "flashpy: supervisor"}
-
-
-class Load:
-    """Requests from several connections, as fast as they go, in threads; whatever is not answered properly is kept."""
-
-    def __init__(self, stack: ExitStack, file: Path, connections: int = 4, keep_alive: bool = True) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self.generations: set[int] = set()
-        self._file = file
-        self._keep_alive = keep_alive
-        self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(connections)]
-        for thread in self._threads:
-            thread.start()
-        stack.callback(self.stop)
-
-    def stop(self) -> None:
-        """Ask no more."""
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                with Client(("127.0.0.1", port_of(self._file))) as client:
-                    while not self._stopped.is_set():
-                        self.generations.add(generation_of(client))
-                        self.answered += 1
-                        if not self._keep_alive:
-                            break
-        except (OSError, EOFError, AssertionError) as error:
-            self.failures.append(repr(error))
 
 
 # Reload
@@ -316,6 +224,14 @@ def test_when_the_supervisor_ends_nobody_stays(stack: ExitStack, file: Path, num
     eventually("all are gone", lambda: not any(map(is_alive, everybody)))
 
 
+def test_a_processor_that_is_not_there(file: Path) -> None:
+    write(file, 1, "cpu_affinity = [4321]")
+    with Flashpy("-c", file) as server:
+        assert server.wait() == 3
+        assert "flashpy: server.cpu_affinity: there is no processor 4321 for a worker; there are " in server.stderr
+        assert "Traceback" not in server.stderr
+
+
 def test_a_supervisor_that_dies_while_a_worker_starts(site: Path) -> None:
     patch = site.parent / "sitecustomize.py"
     patch.write_text(
@@ -378,21 +294,6 @@ def test_nothing_is_lost_when_a_new_program_takes_over(stack: ExitStack, file: P
     os.kill(new, signal.SIGTERM)
     eventually("it has ended", lambda: not is_alive(new))
     assert "Traceback" not in server.stderr
-
-
-def new_supervisor(stack: ExitStack, server: Flashpy) -> set[int]:
-    """The supervisor that has taken over from a server, ended with the test at the latest."""
-    found = {
-        int(line.rpartition("process ")[2].rstrip(").")) for line in server.stderr.splitlines() if "takes over" in line
-    }
-
-    def end() -> None:
-        for pid in found:
-            if is_alive(pid):
-                os.kill(pid, signal.SIGKILL)
-
-    stack.callback(end)
-    return found
 
 
 def test_a_new_program_that_cannot_start(stack: ExitStack, file: Path) -> None:
