@@ -104,8 +104,9 @@ class Flashpy:
         cwd: Path | None = None,
         shell: str = "",
         fds: Iterable[int] = (),
+        python: str = sys.executable,
     ) -> None:
-        command = [sys.executable, "-W", "error::ResourceWarning", "-m", "flashpy", *map(str, arguments)]
+        command = [python, "-W", "error::ResourceWarning", "-m", "flashpy", *map(str, arguments)]
         if shell:  # what a shell does before or with it, such as 'ulimit -n 64; exec "$@"'
             command = ["sh", "-c", shell, "sh", *command]
         self._out = tempfile.TemporaryFile()  # noqa: SIM115

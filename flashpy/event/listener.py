@@ -11,9 +11,9 @@ from flashpy.event.sockets import client_of
 
 _log = logging.getLogger("flashpy.listener")
 
-BATCH = 64
-"""Connections accepted before others have their turn."""
-LAST_BATCHES = 64
+BATCH = 8
+"""Connections accepted before others have their turn: other connections of this worker, and other workers."""
+LAST_BATCHES = 512
 """Batches accepted at the end: as many connections as a kernel lets wait by default (net.core.somaxconn)."""
 PAUSE = 0.1
 """Seconds without accepting when descriptors have run out."""

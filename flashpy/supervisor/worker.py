@@ -117,6 +117,7 @@ class Worker:
         self._report()
         order = await self._order
         await self._architecture.drain(order.timeout, self._successor(order))
+        self._count()
         await self._flushed(order.timeout)
         _log.debug("Counters at exit: %s", {**self._metrics.snapshot(), **self._architecture.snapshot()})
         await self._architecture.close()
@@ -206,11 +207,14 @@ class Worker:
 
     def _report(self) -> None:
         """Once a second: what has been counted, and that this worker lives."""
+        self._count()
+        asyncio.get_running_loop().call_later(REPORT, self._report)
+
+    def _count(self) -> None:
         assert self._architecture is not None
         connections = self._architecture.snapshot()["connections"]
         counts = {name: count for name, count in self._metrics.snapshot().items() if isinstance(count, int)}
         self._tell(Counted(counts, connections))
-        asyncio.get_running_loop().call_later(REPORT, self._report)
 
     # Connections that come and go
 

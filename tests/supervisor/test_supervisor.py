@@ -1,7 +1,12 @@
 """A supervisor and its workers, as processes: what people do to a server that is to run for years."""
 
+import ast
 import os
+import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,7 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Client, Flashpy, children_of, descendants_of, eventually, is_alive, title_of
+from tests.running import (
+    PATIENCE,
+    REPOSITORY,
+    Client,
+    Flashpy,
+    children_of,
+    clean_environment,
+    descendants_of,
+    eventually,
+    is_alive,
+    title_of,
+)
 from tests.supervisor.supervised import Load, connect, generation_of, new_supervisor, port_of, reload, start, write
 
 BIG = 8 * 2**20
@@ -346,3 +362,99 @@ def test_signals_while_a_download_holds_up_the_end(stack: ExitStack, file: Path)
     assert len(client.read(BIG)) == BIG
     assert server.wait() == 0
     assert "Traceback" not in server.stderr
+
+
+# What is around it
+
+
+def reachable_python(user: int, environment: dict[str, str]) -> str | None:
+    """A Python that this user can run, with what flashpy needs: ours may lie in somebody's home."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [python, "-c", "import flashpy.cli, flashpy.arch.amped, uvloop"]
+        try:
+            done = subprocess.run(
+                command, user=user, group=user, extra_groups=[], cwd="/", env=environment, capture_output=True
+            )
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return python
+    return None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_workers_and_helpers_are_somebody_else(stack: ExitStack, file: Path) -> None:
+    nobody = 65534
+    libraries = os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if "site-packages" in path)])
+    environment = clean_environment(PYTHONPATH=libraries)
+    python = reachable_python(nobody, environment)
+    if python is None:
+        pytest.skip("an ordinary user can read no Python, or not this source tree")
+    for place in (file.parent, *file.parent.parents):  # pytest keeps its directories to their owner
+        if place.owner() == "root" and place != Path("/tmp") and place.is_relative_to("/tmp"):
+            place.chmod(0o755)
+    write(file, 1, f'user = "{nobody}"\ngroup = "{nobody}"')
+    file.write_text(file.read_text() + f'[log]\naccess = true\naccess_file = "{file.parent}/log"\n')
+    server = stack.enter_context(
+        Flashpy("-c", file, python=python, environment={"PYTHONPATH": environment["PYTHONPATH"]})
+    )
+    assert server.get().status == 200
+    (file.parent / "site" / "late").write_text("late")
+    (file.parent / "site" / "late").chmod(0o600)
+    assert server.get("/late").status == 403
+    assert os.stat(f"/proc/{server.pid}").st_uid == 0
+    below = descendants_of(server.pid)
+    assert len(below) >= 5
+    for pid in below:
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert f"Uid:\t{nobody}\t{nobody}\t{nobody}" in status
+        assert "CapEff:\t0000000000000000" in status
+    reload(server, file, 2, f'user = "{nobody}"\ngroup = "{nobody}"')
+    eventually("it is served", lambda: server.get().fields["x-generation"] == "2")
+    assert server.end() == 0
+
+
+def test_the_service_manager_hears_of_reload_and_upgrade(stack: ExitStack, file: Path, tmp_path: Path) -> None:
+    manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    manager.settimeout(PATIENCE)
+    manager.bind(str(tmp_path / "notify"))
+    server = stack.enter_context(Flashpy("-c", file, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")}))
+
+    def heard() -> list[str]:
+        return [line.partition("=")[0] for line in manager.recv(4096).decode().splitlines()]
+
+    assert heard() == ["READY", "STATUS"]
+    server.tell(signal.SIGHUP)
+    assert heard() == ["RELOADING", "MONOTONIC_USEC"]
+    assert heard() == ["READY", "STATUS"]
+    file.write_text("nonsense")
+    server.tell(signal.SIGHUP)
+    assert heard() == ["RELOADING", "MONOTONIC_USEC"]
+    assert heard() == ["READY"]
+    write(file, 2)
+    server.tell(signal.SIGUSR2)
+    assert heard() == ["READY", "STATUS"]  # the new program's
+    (new,) = new_supervisor(stack, server)
+    assert manager.recv(4096).decode() == f"MAINPID={new}"
+    assert server.wait() == 0
+    os.kill(new, signal.SIGTERM)
+    assert heard() == ["STOPPING"]
+
+
+def test_one_page_of_counters_for_all(stack: ExitStack, file: Path) -> None:
+    """Those that have been replaced included."""
+    write(file, 1, "workers = 2")
+    server = start(stack, file, "--log-level", "debug")
+    clients = [connect(stack, file) for _ in range(20)]
+    for client in clients:
+        assert generation_of(client) == 1
+    reload(server, file, 2, "workers = 2")
+    for client in clients:
+        eventually("it has gone over", lambda client=client: generation_of(client) == 2)  # type: ignore[misc]
+    time.sleep(1.2)  # they report once a second
+    assert server.end() == 0
+    counted = re.search(r"Counters of all workers: (\{.*\})", server.stderr)
+    assert counted is not None
+    counters = ast.literal_eval(counted[1])
+    assert 40 <= counters["requests"] <= 60
+    assert counters["faults"] == 0
