@@ -50,6 +50,7 @@ class Reactor:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._signals: dict[int, Callback] = {}
+        self._children: set[int] = set()
         self._came, wake = socket.socketpair()
         self._came.setblocking(False)
         wake.setblocking(False)
@@ -91,14 +92,28 @@ class Reactor:
     def watch_end(self, pid: int, callback: Callable[[int], object]) -> None:
         """Call back with the exit status (negative: the signal) when a child has ended, which is then reaped."""
         fd = os.pidfd_open(pid)
+        self._children.add(pid)
 
         def ended() -> None:
             self.forget(fd)
             os.close(fd)
+            self._children.discard(pid)
             _, status = os.waitpid(pid, 0)
             callback(os.waitstatus_to_exitcode(status))
 
         self.watch(fd, ended)
+
+    def reap_orphans(self) -> None:
+        """As the first process of a container, this one inherits children that it does not know; the dead ones among
+        them are reaped here (pid_namespaces(7))."""
+        while os.getpid() == 1:
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if dead is None or dead.si_pid in self._children:
+                return
+            os.waitpid(dead.si_pid, 0)
 
     def later(self, seconds: float, callback: Callback) -> Timer:
         """Call back in so many seconds."""

@@ -409,6 +409,7 @@ class Supervisor:
     def _look(self) -> None:
         self._reactor.later(LOOK, self._look)
         self._workers.look(time.monotonic())
+        self._reactor.reap_orphans()
         self._look_after_logs()
         if self._phase is not Phase.RUNNING:
             self._finish()

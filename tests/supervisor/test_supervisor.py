@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -458,3 +459,27 @@ def test_one_page_of_counters_for_all(stack: ExitStack, file: Path) -> None:
     counters = ast.literal_eval(counted[1])
     assert 40 <= counters["requests"] <= 60
     assert counters["faults"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_as_the_first_process_of_a_container_it_leaves_no_zombies(stack: ExitStack, file: Path) -> None:
+    server = stack.enter_context(Flashpy("-c", file, shell='exec unshare --pid --fork --kill-child "$@"'))
+    assert server.urls
+    first = next(pid for pid in descendants_of(server.pid) if title_of(pid) == "flashpy: supervisor")
+    (fork_server,) = (pid for pid in children_of(first) if "fork server" in title_of(pid))
+    os.kill(fork_server, signal.SIGKILL)
+    eventually("another is there", lambda: "starting another" in server.stderr)
+    os.kill(next(iter(children_of(fork_server) or helpers_of(first))), signal.SIGKILL)  # it is an orphan now
+    eventually("none is dead", lambda: not any(map(is_dead, descendants_of(first))))
+    os.kill(first, signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def helpers_of(supervisor: int) -> set[int]:
+    """The disk helpers that have lost their fork server."""
+    return {pid for pid in children_of(supervisor) if title_of(pid).startswith("flashpy: disk helper")}
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a process waits to be reaped, or has been."""
+    return not is_alive(pid)
