@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 from flashpy.config import LogSection
 
@@ -24,12 +25,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that it can be told from others."""
+
+
 def set_up(section: LogSection) -> None:
-    """Let the whole process log in this way. For programs of flashpy's own: an embedded server does it never."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Let the whole process log in this way from now on. For programs of flashpy's own: an embedded server does it
+    never."""
+    handler = _Handler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if section.format == "json" else text)
     root = logging.getLogger()
+    for before in [known for known in root.handlers if isinstance(known, _Handler)]:
+        root.removeHandler(before)
     root.addHandler(handler)
     root.setLevel(section.level.upper())
     logging.getLogger("asyncio").setLevel(max(logging.INFO, root.level))

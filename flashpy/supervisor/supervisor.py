@@ -31,6 +31,7 @@ from flashpy.event.sockets import Sockets, close_all, listen, url_of
 from flashpy.event.unixsockets import disown
 from flashpy.landlock import describe
 from flashpy.loghelper import close_log, open_log
+from flashpy.logs import set_up
 from flashpy.privileges import Identity, resolve
 from flashpy.process import set_title
 from flashpy.server import check_root, fit_into_memory
@@ -147,6 +148,8 @@ class Supervisor:
         }
         for number, callback in signals.items():
             self._reactor.on_signal(number, callback)
+        if self._predecessor is None:
+            self._write_pid_file(self._now)
         self._workers.prepare(self._now, self._now.count)
         # What lives now is shared with the workers; a collection would write to all of it.
         architecture.load(self.config)
@@ -154,8 +157,6 @@ class Supervisor:
         _remember_sources()
         gc.collect()
         gc.freeze()
-        if self._predecessor is None:
-            self._write_pid_file(self._now)
         self._fill(self._now)
         self._reactor.later(LOOK, self._look)
         self._reactor.run()
@@ -280,6 +281,7 @@ class Supervisor:
         if generation.config.server.pid_file != old.config.server.pid_file:
             pid_file.remove(old.config.server.pid_file)
             self._write_pid_file(generation)
+        set_up(generation.config.log)
         _log.info("The new configuration is in force.")
         notify.ready(self.status)
         if self._reload_again:

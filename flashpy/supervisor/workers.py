@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol
 
 from flashpy.errors import StartError
 from flashpy.event.programs import Child, spawn
+from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
 from flashpy.process import set_title
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
@@ -273,6 +274,7 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
                 except OSError:
                     pass  # that of the listing itself
         set_title(f"flashpy: worker {number} of {os.getppid()}")
+        set_up(generation.config.log)
         if cpus := cpus_for(generation.config, number):
             _stay_on(cpus)
         grow_descriptor_table(generation.config)

@@ -148,6 +148,15 @@ def test_addresses_come_and_go(stack: ExitStack, file: Path, tmp_path: Path) -> 
     assert server.end() == 0
 
 
+def test_how_it_logs_changes_too(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    file.write_text(file.read_text() + '[log]\nformat = "json"\nlevel = "debug"\n')
+    server.tell(signal.SIGHUP)
+    eventually("it is in force", lambda: '"message": "The new configuration is in force."' in server.stderr)
+    assert server.end() == 0
+    assert '"logger": "flashpy.worker", "message": "Counters at exit' in server.stderr
+
+
 def test_reloads_that_come_all_at_once(stack: ExitStack, file: Path) -> None:
     server = start(stack, file)
     for generation in range(2, 12):
