@@ -44,11 +44,17 @@ async def pool_of(
         await pool.close()
 
 
-async def stop(victims: list[int]) -> None:
-    """Stop processes, and wait until they are."""
+@asynccontextmanager
+async def stopped(victims: list[int]) -> AsyncIterator[None]:
+    """Stop processes while the block runs; those that are left go on afterwards."""
     for victim in victims:
         os.kill(victim, signal.SIGSTOP)
     await until(lambda: all(map(is_stopped, victims)))
+    try:
+        yield
+    finally:
+        for victim in filter(is_stopped, victims):
+            os.kill(victim, signal.SIGCONT)
 
 
 async def done(pool: HelperPool, job: Translate | Load) -> Result:
@@ -267,8 +273,7 @@ async def test_a_job_that_kills_two_helpers_fails(
 
 
 async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: Path) -> None:
-    async with pool_of(3, 3) as pool:
-        await stop(pids(pool))
+    async with pool_of(3, 3) as pool, stopped(pids(pool)):
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
         for victim in pids(pool):  # whichever gets it, one after the other
@@ -279,8 +284,7 @@ async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: P
 
 async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helpers, "_MAX_LOSSES", 1)
-    async with pool_of(2, 2) as pool:
-        await stop(pids(pool))
+    async with pool_of(2, 2) as pool, stopped(pids(pool)):
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
         (busy,) = (helper.pid for helper in pool._helpers.values() if helper.task is not None)

@@ -1,6 +1,7 @@
 """A supervised server for tests: its configuration, its load, and who takes over from it."""
 
 import os
+import random
 import signal
 import socket
 import threading
@@ -12,19 +13,25 @@ from tests.running import Client, Flashpy, eventually, is_alive
 
 def write(file: Path, generation: int = 1, server: str = "") -> Path:
     """Write a configuration whose answers say which one it is."""
-    file.write_text(
+    new = file.with_suffix(".new")
+    new.write_text(
         f'[server]\nbind = ["127.0.0.1:{port_of(file)}"]\n{server}\n[site]\nroot = "site"\n'
         f'headers = {{ "X-Generation" = "{generation}" }}\n'
     )
+    new.replace(file)  # in one step: who reads it meanwhile finds one or the other
     return file
 
 
 def port_of(file: Path) -> int:
-    """A port that stays the same for a file, and is free."""
+    """A port that stays the same for a file, and is free: none of those that clients get."""
     note = file.with_suffix(".port")
-    if not note.exists():
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            note.write_text(str(sock.getsockname()[1]))
+    while not note.exists():
+        port = random.randrange(20_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        note.write_text(str(port))
     return int(note.read_text())
 
 

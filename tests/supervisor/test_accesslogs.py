@@ -24,10 +24,12 @@ def file(tmp_path: Path) -> Path:
 
 def write(file: Path, log: str, more: str = "") -> Path:
     """Write a configuration with this access log."""
-    file.write_text(
+    new = file.with_suffix(".new")
+    new.write_text(
         f'[server]\nbind = ["127.0.0.1:{port_of(file)}"]\n{more}\n[site]\nroot = "site"\n'
         f'headers = {{ "X-Generation" = "1" }}\n[log]\naccess = true\naccess_file = "{log}"\n'
     )
+    new.replace(file)
     return file
 
 
@@ -81,8 +83,8 @@ def test_another_file_by_another_configuration(stack: ExitStack, file: Path) -> 
     write(file, "other")
     server.tell(signal.SIGHUP)
     eventually("it is in force", lambda: "is in force" in server.stderr)
-    assert client.get().status == 200
     eventually("the first helper has ended", lambda: not any(map(is_alive, first)))
+    assert client.get().status == 200
     assert len(log_helpers(server)) == 1
     assert server.end() == 0
     assert (lines(file.parent / "log"), lines(file.parent / "other")) == (1, 1)
