@@ -128,7 +128,9 @@ def test_a_worker_opens_and_reads_no_file_of_the_site(tmp_path: Path) -> None:
         finally:
             strace.send_signal(signal.SIGINT)
             strace.communicate(timeout=10)
-    names = {call.partition("(")[0] for call in trace.read_text(errors="replace").splitlines()}
+    calls = trace.read_text(errors="replace").splitlines()
+    # A warning in the log (of a loop that was held, on a busy machine) has the time of day: localtime(3) looks there.
+    names = {call.partition("(")[0] for call in calls if "/etc/localtime" not in call}
     assert {"recvfrom", "sendto", "sendfile", "sendmsg", "recvmsg"} <= names
     with_paths = {
         "open",
