@@ -1,7 +1,7 @@
 """The command line: ``flashpy [DIR]`` and ``flashpy check``.
 
-Acts on the whole process (signals, the limit on open files, the garbage collector, logging) are done here and nowhere
-else, so that an embedded server does none of them.
+Acts on the whole process (signals, the limit on open files, the garbage collector, logging) are done here and in the
+supervisor that it starts (flashpy.supervisor), and nowhere else, so that an embedded server does none of them.
 """
 
 import logging

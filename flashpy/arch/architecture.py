@@ -23,8 +23,9 @@ class Architecture(Protocol):
         """
         ...
 
-    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
-        """Accept no more, answer what is under way for at most ``timeout`` seconds, cut off the rest.
+    async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
+        """Accept no more, answer what is under way for at most ``timeout`` seconds (None: however long it takes), cut
+        off the rest.
 
         Where there is a successor, another process listens at the same sockets: it gets what waits there, and (of the
         architectures with an event loop) the connections between two requests.

@@ -93,7 +93,7 @@ class EventDriven:
             listener.start()
         self._tick()
 
-    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
+    async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""
         service = self._service
         if service is None:
@@ -123,7 +123,7 @@ class EventDriven:
         if self._service is None or self._service.draining:
             sock.close()
         else:
-            self._listeners[0].welcome(sock, (client,))
+            self._listeners[0].adopt(sock, client)
 
     async def close(self) -> None:
         """See Architecture."""

@@ -42,6 +42,8 @@ PATIENCE = 20.0
 """Seconds within which the master must answer."""
 POLL = 0.02
 """Seconds between two looks at whether the workers have ended."""
+A_DAY = 86_400.0
+"""Seconds that stand for no limit: what the master is told is a number."""
 PAUSE = 0.1
 """Seconds before a worker that died takes up its work again."""
 _PROGRAM = (
@@ -124,12 +126,13 @@ class MultiProcess:
             setattr(self._metrics, name, count)
         return report
 
-    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
+    async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""
         control, self._control = self._control, None  # nobody else may ask while the last report is awaited
         if control is not None:
+            order = Drain(A_DAY if timeout is None else timeout)
             with control, contextlib.suppress(OSError):
-                await asyncio.get_running_loop().run_in_executor(None, self._ask, control, Drain(timeout))
+                await asyncio.get_running_loop().run_in_executor(None, self._ask, control, order)
 
     def adopt(self, sock: socket.SocketType, client: str) -> None:
         """See Architecture."""

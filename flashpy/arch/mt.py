@@ -53,7 +53,7 @@ class MultiThreaded:
             self._threads.append(thread)
             thread.start()
 
-    async def drain(self, timeout: float, successor: Successor | None = None) -> None:
+    async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""
         if self._common is not None:
             self._common.stop()

@@ -103,12 +103,12 @@ class Connection:
         self.state = State.NEW
         self._reading = False
 
-    def start(self) -> None:
+    def start(self, state: State) -> None:
         """Read what has come already, and only then register: a connection for one request may be over by then, and
-        registering costs more than reading."""
+        registering costs more than reading. Where nothing has come, it is in this state."""
         self._readable()
-        if self.state is State.NEW:  # nothing yet
-            self._enter(State.HEAD)
+        if self.state is State.NEW:
+            self._enter(state)
         if self.state is not State.CLOSED and not self._ended and not (self._wire_made and self._wire_made.held):
             self._go_on_reading()
 

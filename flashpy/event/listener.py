@@ -6,6 +6,7 @@ import socket
 import time
 
 from flashpy.event.connection import Connection
+from flashpy.event.deadlines import State
 from flashpy.event.service import Service
 from flashpy.event.sockets import client_of
 
@@ -76,22 +77,36 @@ class Listener:
 
     def welcome(self, sock: socket.SocketType, address: object) -> None:
         """Begin to serve a connection, or refuse it where there are too many. ``address`` is the client's."""
+        sock.setblocking(False)
+        client = client_of(address)
+        if self._admit(client):
+            Connection(self._service, sock, client).start(State.HEAD)
+        else:
+            self._refuse(sock)
+
+    def adopt(self, sock: socket.SocketType, client: str) -> None:
+        """Go on with a connection that another process has begun, and that is between two requests. Where there are too
+        many it is closed: a client that has asked for nothing wants no answer."""
+        sock.setblocking(False)
+        if self._admit(client):
+            Connection(self._service, sock, client).start(State.IDLE)
+        else:
+            sock.close()
+
+    def _admit(self, client: str) -> bool:
+        """Count one more connection, unless that is one too many."""
         service = self._service
         limits = service.limits
-        client = client_of(address)
-        sock.setblocking(False)
         if service.connections >= limits.connections:
-            self._refuse(sock)
-            return
+            return False
         if limits.connections_per_client:
             count = service.per_client.get(client, 0)
             if count >= limits.connections_per_client:
-                self._refuse(sock)
-                return
+                return False
             service.per_client[client] = count + 1
         service.connections += 1
         service.metrics.connections_accepted += 1
-        Connection(service, sock, client).start()
+        return True
 
     def _refuse(self, sock: socket.SocketType) -> None:
         """503 at once (RFC 9110, 15.6.4). What the client has sent is read first, or a reset would overtake it."""

@@ -71,13 +71,14 @@ class Taken(Struct, tag=True):
 
 
 class Retire(Struct, tag=True):
-    """End when all that is under way has been answered, but within so many seconds.
+    """End when all that is under way has been answered, but within so many seconds (None: however long it takes). A
+    second order may set a limit that the first did not.
 
     ``succeeded``: others listen at the same sockets, and the connections are theirs; but for the sockets whose numbers
     (by their order) are ``abandoned``: there, nobody will listen any more.
     """
 
-    timeout: float
+    timeout: float | None
     succeeded: bool
     abandoned: list[int] = []
 

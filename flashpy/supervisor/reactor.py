@@ -95,10 +95,12 @@ class Reactor:
         self._children.add(pid)
 
         def ended() -> None:
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+            if not reaped:
+                return  # what came was for a descriptor that has had this number before
             self.forget(fd)
             os.close(fd)
             self._children.discard(pid)
-            _, status = os.waitpid(pid, 0)
             callback(os.waitstatus_to_exitcode(status))
 
         self.watch(fd, ended)

@@ -268,6 +268,13 @@ class Supervisor:
     def _stay(self, why: str) -> None:
         _log.error("The configuration stays as it was. %s", why)
         notify.ready()
+        self._reload_if_asked()
+
+    def _reload_if_asked(self) -> None:
+        """Somebody has asked while new workers started."""
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
 
     def _switch(self, generation: Generation) -> None:
         """The new generation serves: the old one retires."""
@@ -284,9 +291,7 @@ class Supervisor:
         set_up(generation.config.log)
         _log.info("The new configuration is in force.")
         notify.ready(self.status)
-        if self._reload_again:
-            self._reload_again = False
-            self._reload()
+        self._reload_if_asked()
 
     def _give_up(self, generation: Generation, why: str) -> None:
         """The new generation cannot serve: the old one goes on."""

@@ -41,6 +41,8 @@ _log = logging.getLogger("flashpy.worker")
 EXIT_FAILED = 3
 REPORT = 1.0
 """Seconds between two reports of what has been counted."""
+FLUSH = 3.0
+"""Seconds that the last messages to the supervisor, who has little else to do, may take."""
 
 
 class Lent:
@@ -86,6 +88,7 @@ class Worker:
         self._asked: dict[str, deque[asyncio.Future[Lent]]] = defaultdict(deque)
         self._leaving: list[tuple[socket.SocketType, str]] = []
         self._order: asyncio.Future[Retire] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     def run(self) -> NoReturn:
         """Serve, and end the process."""
@@ -115,13 +118,21 @@ class Worker:
         settle()
         self._tell(Ready(sandbox))
         self._report()
-        order = await self._order
-        await self._architecture.drain(order.timeout, self._successor(order))
+        await self._drain(self._architecture, await self._order)
         self._count()
-        await self._flushed(order.timeout)
+        await self._flushed()
         _log.debug("Counters at exit: %s", {**self._metrics.snapshot(), **self._architecture.snapshot()})
         await self._architecture.close()
         return 0
+
+    async def _drain(self, architecture: Architecture, order: Retire) -> None:
+        drained = architecture.drain(order.timeout, self._successor(order))
+        self._draining = asyncio.get_running_loop().create_task(drained)
+        await asyncio.wait([self._draining])
+        if self._draining.cancelled():  # by a second order
+            await architecture.drain(0.0)
+        else:
+            self._draining.result()
 
     # The Starter of helper programs
 
@@ -186,6 +197,8 @@ class Worker:
         assert self._order is not None
         if not self._order.done():
             self._order.set_result(order)
+        elif self._draining is not None and order.timeout is not None:
+            asyncio.get_running_loop().call_later(order.timeout, self._draining.cancel)
 
     # What the supervisor is told
 
@@ -241,11 +254,11 @@ class Worker:
             group, self._leaving = self._leaving[:MOST], self._leaving[MOST:]
             self._tell(Taken([client for _, client in group]), [sock.detach() for sock, _ in group])
 
-    async def _flushed(self, timeout: float) -> None:
-        """What the successor is to get has left."""
+    async def _flushed(self) -> None:
+        """What the successor is to get has left, and what the supervisor is to know."""
         self._send_away()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(1.0, timeout)):
+            async with asyncio.timeout(FLUSH):
                 while self._link.waiting:
                     await asyncio.sleep(0.01)
 

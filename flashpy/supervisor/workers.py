@@ -41,7 +41,7 @@ START_SECONDS = 60.0
 SILENCE = 30.0
 """A worker that has said nothing for so long is stuck; it is replaced."""
 GRACE = 5.0
-"""Seconds beyond the time that a retiring worker has, before it is killed."""
+"""Seconds beyond the time that a retiring worker has, if it has one, before it is killed."""
 
 
 class Master(Protocol):
@@ -75,11 +75,12 @@ class Workers:
         self.all: set[Process] = set()
 
     def counts(self) -> dict[str, int]:
-        """What all have counted together, those that have ended included."""
+        """What all have counted together, those that have ended included, and how many connections there are."""
         total = Counter(self._past)
         for process in self.all:
             if process.counted is not None:
                 total.update(process.counted.counts)
+                total["connections"] += process.counted.connections
         return dict(total)
 
     def prepare(self, generation: Generation, count: int) -> None:
@@ -119,14 +120,17 @@ class Workers:
         self._reactor.watch_end(pid, partial(self._ended, process))
 
     def retire(self, process: Process, succeeded: bool, abandoned: Sequence[int] = ()) -> None:
-        """Let a worker end when it has answered what is under way (see messages.Retire)."""
+        """Let a worker end when it has answered what is under way (see messages.Retire): if others succeed it, nothing
+        presses, else within ``server.timeout_graceful_shutdown``."""
         process.leave()
         if process.stage is Stage.RETIRING and succeeded:
             return
         process.stage = Stage.RETIRING
-        timeout = process.generation.config.server.timeout_graceful_shutdown
+        timeout = None if succeeded else process.generation.config.server.timeout_graceful_shutdown
         self.send(process, Retire(timeout, succeeded, list(abandoned)))
-        self._set_deadline(process, timeout + GRACE, "it does not end")
+        self._clear_deadline(process)
+        if timeout is not None:
+            self._set_deadline(process, timeout + GRACE, "it does not end")
 
     def kill(self, process: Process, why: str = "") -> None:
         """End a worker at once."""
@@ -141,7 +145,7 @@ class Workers:
     def look(self, now: float) -> None:
         """Kill those that are stuck."""
         for process in self.all:
-            if process.stage is Stage.SERVING and process.heard + SILENCE < now:
+            if process.stage is not Stage.STARTING and process.heard + SILENCE < now:
                 self.kill(process, f"it has said nothing for {SILENCE:.0f} s")
 
     def reap(self) -> None:
@@ -149,9 +153,12 @@ class Workers:
         for child in self._programs.values():
             child.reap()
 
-    def _set_deadline(self, process: Process, seconds: float, why: str) -> None:
+    def _clear_deadline(self, process: Process) -> None:
         if process.deadline is not None:
             process.deadline.cancel()
+            process.deadline = None
+
+    def _set_deadline(self, process: Process, seconds: float, why: str) -> None:
         process.deadline = self._reactor.later(seconds, partial(self.kill, process, why))
 
     def _ended(self, process: Process, status: int) -> None:
@@ -163,8 +170,7 @@ class Workers:
             pass
         self._reactor.forget(process.link.fileno())
         process.link.close()
-        if process.deadline is not None:
-            process.deadline.cancel()
+        self._clear_deadline(process)
         if process.disk is not None:
             process.disk.control.close()
         for ours in process.logs:
@@ -203,8 +209,7 @@ class Workers:
                 process.sandbox = sandbox
                 if process.stage is Stage.STARTING:
                     process.stage = Stage.SERVING
-                    if process.deadline is not None:
-                        process.deadline.cancel()
+                    self._clear_deadline(process)
                     self._master.serves(process)
             case Failed(why):
                 process.why = why

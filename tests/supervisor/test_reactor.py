@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -81,6 +82,35 @@ def test_the_end_of_a_child(reactor: Reactor, program: str, status: int) -> None
     assert ended == [status]
     with pytest.raises(ChildProcessError):
         os.waitpid(child.pid, 0)  # it has been reaped
+
+
+def test_what_came_for_a_descriptor_is_not_for_the_next_of_that_number(reactor: Reactor) -> None:
+    """Both are readable in one go; the first callback closes the other, and a child's descriptor takes its number."""
+    pairs = [socket.socketpair() for _ in range(2)]
+    lasting = subprocess.Popen(["sleep", "60"])
+    ended: list[int] = []
+    called: list[int] = []
+
+    def readable(number: int) -> None:
+        called.append(number)
+        if len(called) == 1:
+            mine, other = pairs[number][1], pairs[1 - number][1]
+            reactor.forget(mine.fileno())
+            reactor.forget(other.fileno())
+            other.close()
+            reactor.watch_end(lasting.pid, ended.append)
+            reactor.later(0.05, reactor.stop)
+
+    for number, (one, other) in enumerate(pairs):
+        reactor.watch(other.fileno(), partial(readable, number))
+        one.send(b"x")
+    reactor.run()
+    assert (len(called), ended) == (1, [])
+    lasting.kill()
+    lasting.wait()
+    for pair in pairs:
+        for sock in pair:
+            sock.close()
 
 
 def test_it_goes_on_after_an_exception(reactor: Reactor, caplog: pytest.LogCaptureFixture) -> None:

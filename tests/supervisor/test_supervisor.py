@@ -81,6 +81,82 @@ def test_a_connection_between_two_requests_goes_to_the_new_worker(stack: ExitSta
     assert {generation_of(client) for client in clients} == {2}
 
 
+def test_a_connection_that_has_gone_over_may_be_idle_as_long_as_any(stack: ExitStack, file: Path) -> None:
+    limits = "\n[limits]\ntimeout_head = 0.2\n"
+    file.write_text(file.read_text() + limits)
+    server = start(stack, file)
+    client = connect(stack, file)
+    assert generation_of(client) == 1
+    old = server.worker
+    server.tell(signal.SIGHUP)
+    eventually("the old worker has ended", lambda: server.workers() not in (set(), {old}) and not is_alive(old))
+    time.sleep(2.5)  # the time for a head has passed, and what is late would have been looked for twice
+    assert client.get().status == 200
+
+
+def test_a_connection_too_many_for_the_new_worker_is_closed_without_a_word(stack: ExitStack, file: Path) -> None:
+    server = start(stack, file)
+    clients = [connect(stack, file) for _ in range(3)]
+    assert {generation_of(client) for client in clients} == {1}
+    old = server.worker
+    file.write_text(file.read_text() + "\n[limits]\nconnections = 2\n")
+    server.tell(signal.SIGHUP)
+    eventually("the old worker has ended", lambda: server.workers() not in (set(), {old}) and not is_alive(old))
+    for client in clients:
+        client.sock.settimeout(0.5)
+    assert sorted(map(repr, map(said_by, clients))) == ["None", "None", "b''"]
+
+
+def said_by(client: Client) -> bytes | None:
+    """What a client hears that has asked for nothing; None for nothing, and empty for the end."""
+    try:
+        return client.sock.recv(1000)
+    except TimeoutError:
+        return None
+
+
+def test_a_download_is_not_cut_off_by_a_reload_but_by_the_end(stack: ExitStack, file: Path) -> None:
+    write(file, 1, "timeout_graceful_shutdown = 0.3")
+    server = start(stack, file)
+    slow = [stack.enter_context(Client(("127.0.0.1", port_of(file)), receive_buffer=65536)) for _ in range(2)]
+    for client in slow:
+        client.ask("/big")
+        assert client.head().status == 200
+    old = server.worker
+    reload(server, file, 2, "timeout_graceful_shutdown = 0.3")
+    time.sleep(1.0)
+    assert is_alive(old)
+    assert len(slow[0].read(BIG)) == BIG
+    assert is_alive(old)
+    server.tell(signal.SIGTERM)
+    assert server.wait() == 0
+    assert len(slow[1].rest()) < BIG
+    assert "is killed" not in server.stderr
+
+
+def test_a_reload_that_is_asked_for_while_another_fails(stack: ExitStack, file: Path) -> None:
+    patch = file.parent / "sitecustomize.py"
+    patch.write_text(
+        "import asyncio\nfrom flashpy.arch.events import EventDriven\nfrom flashpy.errors import StartError\n"
+        "begin = EventDriven.start\n"
+        "async def start(self):\n"
+        "    if self._config.site.headers['X-Generation'] == '2':\n"
+        "        await asyncio.sleep(0.5)\n        raise StartError('Not this one.')\n"
+        "    await begin(self)\n"
+        "EventDriven.start = start\n"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join((str(patch.parent), os.getcwd()))}
+    server = stack.enter_context(Flashpy("-c", file, environment=environment))
+    assert server.get().status == 200
+    write(file, 2)
+    server.tell(signal.SIGHUP)
+    eventually("it is tried", lambda: "Reading the configuration again" in server.stderr)
+    write(file, 3)
+    server.tell(signal.SIGHUP)
+    eventually("the third is in force", lambda: generation_of(connect(stack, file)) == 3)
+    assert "A worker cannot start with the new one. Not this one." in server.stderr
+
+
 def test_a_request_that_has_half_arrived_is_answered_by_whom_it_came_to(stack: ExitStack, file: Path) -> None:
     server = start(stack, file)
     client = connect(stack, file)
