@@ -1,5 +1,6 @@
 """The server's side of the log helper (job.logwriter), without an event loop: for whoever started it."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -16,7 +17,8 @@ STANDARD_OUTPUT = 1
 
 
 def open_log(path: str) -> int:
-    """A descriptor for appending lines to a file; for ``-`` that of the standard output, which stays its owner's.
+    """A descriptor for appending lines to a file, and for reading where that is one of the kind and lets itself be read
+    (see job.logwriter.WRITE_TO); for ``-`` that of the standard output, which stays its owner's.
 
     Raises:
         StartError: it cannot be opened.
@@ -25,8 +27,12 @@ def open_log(path: str) -> int:
         if sys.stdout is None:
             raise StartError("There is no standard output for the access log; give it a file (log.access_file).")
         return STANDARD_OUTPUT
+    flags = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if os.path.isfile(path) or not os.path.exists(path):
+            with contextlib.suppress(PermissionError):
+                return os.open(path, os.O_RDWR | flags, 0o666)
+        return os.open(path, os.O_WRONLY | flags, 0o666)
     except OSError as error:
         raise StartError(f"The access log {path} cannot be opened: {error.strerror}.") from None
 

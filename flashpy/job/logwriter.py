@@ -20,7 +20,8 @@ from flashpy.landlock import restrict
 from flashpy.process import set_title
 
 WRITE_TO = b"w"
-"""With a descriptor: the file to write to from now on. A regular file must be open for appending (O_APPEND)."""
+"""With a descriptor: the file to write to from now on. A regular file must be open for appending (O_APPEND), and for
+reading if a line that somebody has left unfinished, killed in the middle of it, is to be ended first."""
 PRODUCER = b"p"
 """With a descriptor: the reading end of another producer's link."""
 REPORT = struct.Struct("=Qi")
@@ -31,6 +32,7 @@ LONGEST_PACKET = 128 * 1024
 
 _TOGETHER = 2**20  # bytes taken from one producer before others have their turn
 _QUIET = 1.0  # seconds between two reports
+_A_MOMENT = 0.02  # seconds; whoever writes to the file as well has finished its write, or goes on with it
 _CMSG_ROOM = socket.CMSG_SPACE(struct.calcsize("i"))
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -104,7 +106,7 @@ class LogWriter:
         else:
             if self._file is not None:
                 os.close(self._file)
-            self._file, self._torn = fds[0], False
+            self._file, self._torn = fds[0], _ends_torn(fds[0])
 
     def _take(self, producer: socket.socket, lines: list[bytes]) -> None:
         """Take the packets that have come."""
@@ -151,3 +153,23 @@ class LogWriter:
         except OSError:
             pass  # nobody wants to know any more
         self._dropped = 0
+
+
+def _ends_torn(file: int) -> bool:
+    """Whether a file ends within a line; not while another still writes that line (an older server, that is being
+    upgraded)."""
+    before = _last_byte(file)
+    if before is None:
+        return False
+    time.sleep(_A_MOMENT)
+    return _last_byte(file) == before
+
+
+def _last_byte(file: int) -> tuple[int, bytes] | None:
+    """The size and last byte of a file which ends within a line; None of any other, and where it cannot be known."""
+    try:
+        size = os.fstat(file).st_size
+        last = os.pread(file, 1, size - 1) if size else b""
+    except OSError:
+        return None
+    return (size, last) if last not in (b"", b"\n") else None

@@ -1,6 +1,8 @@
 """The log helper, as whoever starts it knows it (flashpy.loghelper): real processes, files and full disks."""
 
+import fcntl
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -153,6 +155,74 @@ def test_a_torn_line_is_ended_before_the_next(child: Child, helper: LogHelper, t
         link.send(b"fourth\n")
     assert end(child, helper) == []
     assert path.read_bytes() == b"first\nseco\nfourth\n"
+
+
+@pytest.mark.parametrize(("left", "ended"), [(b"", b""), (b"whole\n", b""), (b"whole\nto", b"\n")])
+def test_a_line_that_a_predecessor_has_torn_is_ended(
+    child: Child, helper: LogHelper, tmp_path: Path, left: bytes, ended: bytes
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(left)
+    write_to(helper, path)
+    with producer(helper) as link:
+        link.send(b"next\n")
+    assert end(child, helper) == []
+    assert path.read_bytes() == left + ended + b"next\n"
+
+
+def test_a_line_that_another_is_about_to_finish_is_left_to_it(child: Child, helper: LogHelper, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    stop = threading.Event()
+
+    def write_bit_by_bit() -> None:
+        with open(path, "ab", buffering=0) as file:
+            while not stop.wait(0.001):
+                file.write(b"x")
+            file.write(b"\n")
+
+    path.touch()
+    other = threading.Thread(target=write_bit_by_bit)
+    other.start()
+    eventually("there is something", lambda: path.stat().st_size > 0)
+    write_to(helper, path)
+    with producer(helper) as link:
+        link.send(b"next\n")
+        eventually("it is written", lambda: b"next\n" in path.read_bytes())
+        assert b"\nnext" not in path.read_bytes()
+    stop.set()
+    other.join()
+    assert end(child, helper) == []
+
+
+def test_a_log_that_is_a_pipe(child: Child, helper: LogHelper, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_to(helper, path)
+    with producer(helper) as link:
+        link.send(b"next\n")
+        eventually("it is written", lambda: select.select((reading,), (), (), 0)[0] != [])
+    assert os.read(reading, 100) == b"next\n"
+    os.close(reading)
+    assert end(child, helper) == []
+
+
+@pytest.mark.parametrize(("mode", "access"), [(0o600, os.O_RDWR), (0o200, os.O_WRONLY)])
+def test_how_a_log_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, access: int) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log").touch()
+    Path("log").chmod(mode)
+    user = os.geteuid()
+    if user == 0:
+        tmp_path.chmod(0o711)
+        os.chown("log", 65534, -1)
+        os.seteuid(65534)
+    try:
+        fd = open_log("log")
+    finally:
+        os.seteuid(user)
+    assert fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == access
+    os.close(fd)
 
 
 def test_a_log_whose_directory_is_removed_is_written_on(child: Child, helper: LogHelper, tmp_path: Path) -> None:

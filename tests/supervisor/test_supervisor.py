@@ -266,12 +266,17 @@ def test_all_workers_serve(stack: ExitStack, file: Path) -> None:
     server = start(stack, file)
     workers = server.workers()
     assert {len(os.sched_getaffinity(pid)) for pid in workers} == {1}
+    before = [sockets_of(pid) for pid in workers]
     clients = [connect(stack, file) for _ in range(100)]
     assert {generation_of(client) for client in clients} == {1}
-    counts = [sum(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket") for fd in os.listdir(f"/proc/{pid}/fd"))
-              for pid in workers]  # fmt: skip
-    assert sum(counts) > 100
-    assert min(counts) > 15  # each has its part of the connections
+    gained = [sockets_of(pid) - few for pid, few in zip(workers, before, strict=True)]
+    assert sum(gained) >= 100
+    assert min(gained) > 0  # each has its part of the connections; how large, a benchmark says
+
+
+def sockets_of(pid: int) -> int:
+    directory = f"/proc/{pid}/fd"
+    return sum(os.readlink(f"{directory}/{fd}").startswith("socket") for fd in os.listdir(directory))
 
 
 # Deaths
