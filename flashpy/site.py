@@ -1,12 +1,12 @@
 """A site: which resource answers a request, and what is answered before any resource is asked."""
 
-from flashpy.config import Config
 from flashpy.http.request import KNOWN_METHODS, Request
 from flashpy.http.response import FieldList, Response, fixed
 from flashpy.job.kinds import Job, Result, Runner
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
+from flashpy.settings import Config
 
 _ALLOW: FieldList = ((b"Allow", b"GET, HEAD, OPTIONS"),)
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from flashpy.arch.inline import InlineRunner
-from flashpy.config import Config, SiteSection
 from flashpy.http.request import faulty
 from flashpy.http.response import Response
 from flashpy.job.kinds import Translate
 from flashpy.now import Now
+from flashpy.settings import Config, SiteSection
 from flashpy.site import Site
 from tests.http.making import request, wire
 

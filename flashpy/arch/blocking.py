@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from flashpy.arch.inline import do
 from flashpy.buffers import Piece, Slice, length_of
-from flashpy.config import Config
 from flashpy.event.sockets import client_of
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1, Http1Shared
@@ -27,6 +26,7 @@ from flashpy.log.forms import renderer
 from flashpy.log.record import Cache, Record
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import Config
 from flashpy.site import Site
 
 _log = logging.getLogger("flashpy.connection")

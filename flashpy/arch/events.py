@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from flashpy.cache.residency import Residency
-from flashpy.config import Config
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
@@ -24,6 +23,7 @@ from flashpy.job.kinds import Runner
 from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import Config
 from flashpy.site import Site
 
 _log = logging.getLogger("flashpy")

@@ -14,7 +14,6 @@ from flashpy.buffers import Aggregate
 from flashpy.cache.file import Content, FileCache
 from flashpy.cache.header import HeaderCache, Representation, Variant, header_cache
 from flashpy.cache.pathname import PathnameCache, Translation, pathname_cache
-from flashpy.config import CacheSection, SiteSection
 from flashpy.http import ranges
 from flashpy.http.coding import SUFFIXES, choose
 from flashpy.http.conditional import Verdict, evaluate, range_applies
@@ -25,6 +24,7 @@ from flashpy.job.kinds import KNOWN, Check, Job, Outcome, Result, Runner, Transl
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.media import media_type
+from flashpy.settings import CacheSection, SiteSection
 
 _CODINGS = {suffix: coding for coding, suffix in SUFFIXES.items()}
 _STATUS = {

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from flashpy.buffers import Aggregate, Slice
-from flashpy.config import CacheSection, SiteSection
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 from flashpy.job.kinds import Check, Job, Outcome, Result, Translate, always
@@ -19,6 +18,7 @@ from flashpy.job.perform import perform
 from flashpy.now import Now
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
+from flashpy.settings import CacheSection, SiteSection
 from tests.http.making import request
 
 WALL = 1_700_000_000.0
