@@ -273,16 +273,16 @@ class Conversation:
     def _response(self, request: Request) -> Response:
         """The answer; a job that it takes is done here and now, without the lock."""
         common = self._common
-        outcome = common.site.answer(request)
+        outcome = common.site.answer(request, self._client)
         while not isinstance(outcome, Response):
             common.lock.release()
             try:
-                result = do(outcome)
+                result = do(outcome.job)
             finally:
                 common.lock.acquire()
             common.metrics.jobs += 1
             common.touch()
-            outcome = common.site.answer(request, result)
+            outcome = outcome.go_on(result)
             if isinstance(outcome, Response):
                 self._missed.append(request)
         return outcome
@@ -367,8 +367,7 @@ class Conversation:
         common = self._common
         with common.lock:
             common.touch()
-            response = common.site.answer(faulty(status))
-            assert isinstance(response, Response)
+            response = common.site.failure(faulty(status), status)
             pieces = response.head.http1 + common.tails.close, *response.body
         self._send_pieces(pieces)
         self._linger()

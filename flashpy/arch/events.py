@@ -142,7 +142,7 @@ class EventDriven:
         service = self._service
         return {
             "connections": service.connections if service else 0,
-            "cache": service.site.files.snapshot() if service else {},
+            "cache": service.site.snapshot() if service else {},
             "residency": self._residency.means(),
         }
 

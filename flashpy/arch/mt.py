@@ -91,4 +91,4 @@ class MultiThreaded:
         if common is None:
             return {"connections": 0, "cache": {}}
         with common.lock:
-            return {"connections": sum(driver.busy for driver in self._drivers), "cache": common.site.files.snapshot()}
+            return {"connections": sum(driver.busy for driver in self._drivers), "cache": common.site.snapshot()}
