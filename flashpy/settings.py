@@ -114,6 +114,7 @@ class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
     hashed_names: bool = True
     etag: Literal["stat", "content"] = "stat"
     media_types: dict[str, str] = {}
+    security_headers: bool = False
     clean_urls: bool = False
     trailing_slash: Literal["auto", "always", "never"] = "auto"
     fallback: str = ""
