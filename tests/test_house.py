@@ -60,7 +60,7 @@ PURE = (
     *("http", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
 )
-PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
+PURE_MODULES = ("job/entries", "job/kinds", "job/framing")  # job.perform and job.programs are there to block
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HELPERS = sorted((REPOSITORY / "helpers").glob("*.py"))
@@ -162,9 +162,12 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.buffers",
         "flashpy.job",
         "flashpy.job.confined",
+        "flashpy.job.entries",
         "flashpy.job.framing",
         "flashpy.job.kinds",
+        "flashpy.job.listing",
         "flashpy.job.perform",
+        "flashpy.job.places",
         "flashpy.job.programs",
         "flashpy.landlock",
         "flashpy.process",

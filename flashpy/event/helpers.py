@@ -21,7 +21,7 @@ from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
 from flashpy.event.programs import Starter
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
-from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate, always
+from flashpy.job.kinds import Check, Job, List, Load, Outcome, Result, Translate, always
 from flashpy.job.programs import descriptors_in, send_with
 from flashpy.metrics import STALL_BOUNDS, Metrics
 from flashpy.now import Now
@@ -216,7 +216,7 @@ class HelperPool:
             return job.file.device
         if isinstance(job, Check):
             return self._device(job.translations[0])
-        if job.known is not None:
+        if isinstance(job, Translate) and job.known is not None:
             return job.known.device
         if self._apart and (apart := self._apart.get(_beginning(job.path))):
             return apart
@@ -428,7 +428,7 @@ def _beginning(path: bytes) -> bytes:
 
 def _checked(result: Result) -> Result:
     """A file whose descriptor did not fit into our table (MSG_CTRUNC) is no file."""
-    if result.outcome is Outcome.FILE and result.file is None and result.body is None:
+    if result.outcome in (Outcome.FILE, Outcome.LISTED) and result.file is None and result.body is None:
         return Result(Outcome.NO_DESCRIPTORS)
     return result
 
@@ -436,6 +436,8 @@ def _checked(result: Result) -> Result:
 def _describe(job: Job) -> str:
     if isinstance(job, Translate):
         return f"Looking for {os.fsdecode(job.path)!r}"
+    if isinstance(job, List):
+        return f"Listing {os.fsdecode(job.path)!r}"
     if isinstance(job, Check):
         return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"

@@ -33,7 +33,8 @@ class Outcome(IntEnum):
     LOADED = 7  # Load: the window has been read
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
     LATE = 9  # it has taken longer than anybody is to wait
-    STALE = 10  # Translate: the helper may read what the roots were, not what they are (job.confined), and ends
+    STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
+    LISTED = 11  # List: the file is the page, as job.entries has packed it
 
 
 class Translate(NamedTuple):
@@ -73,11 +74,40 @@ class Check(NamedTuple):
     translations: tuple[Translate, ...]
 
 
-Job = Translate | Load | Check
+class Sort(IntEnum):
+    """By what a listing is sorted; directories are first in any case."""
+
+    NAME = 0
+    SIZE = 1
+    TIME = 2
+
+
+class List(NamedTuple):
+    """One page of what is in a directory; ``path`` ends in "/", the roots are as in Translate.
+
+    Pages count from 1 and have ``length`` entries; a page after the last is the last. ``search`` is what names must
+    have in them, whatever the case. ``hide`` are regular expressions, of which each is held against the whole path of
+    an entry, as a request has it (but without "/" after a directory): what one matches is left out, as are names that
+    begin with a dot without ``dotfiles``.
+    """
+
+    roots: tuple[bytes, ...]
+    path: bytes
+    page: int = 1
+    length: int = 200
+    sort: Sort = Sort.NAME
+    descending: bool = False
+    search: bytes = b""
+    dotfiles: bool = False
+    hide: tuple[bytes, ...] = ()
+
+
+Job = Translate | Load | Check | List
 
 
 class Result(NamedTuple):
-    """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log.
+    """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log. LISTED has
+    the directory's identity, and the page in a file (memfd_create(2)).
 
     ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is the
     index name that was found, or empty. ``job`` is the job itself, put there by the runner: it does not travel.
