@@ -34,6 +34,8 @@ class Outcome(IntEnum):
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # Translate: the helper may read what the roots were, not what they are (job.confined), and ends
+    PASSED = 20  # Verify: the password has this hash
+    REFUSED = 21  # Verify: it has not
 
 
 class Translate(NamedTuple):
@@ -71,6 +73,16 @@ class Check(NamedTuple):
     """
 
     translations: tuple[Translate, ...]
+
+
+class Verify(NamedTuple):
+    """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
+
+    hashed: bytes
+    password: bytes
+
+    def __repr__(self) -> str:
+        return "Verify(...)"  # a job may be logged, a password never
 
 
 Job = Translate | Load | Check
