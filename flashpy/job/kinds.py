@@ -35,6 +35,8 @@ class Outcome(IntEnum):
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
     LISTED = 11  # List: the file is the page, as job.entries has packed it
+    PASSED = 23  # Verify: the password has this hash
+    REFUSED = 24  # Verify: it has not
 
 
 class Translate(NamedTuple):
@@ -100,6 +102,16 @@ class List(NamedTuple):
     search: bytes = b""
     dotfiles: bool = False
     hide: tuple[bytes, ...] = ()
+
+
+class Verify(NamedTuple):
+    """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
+
+    hashed: bytes
+    password: bytes
+
+    def __repr__(self) -> str:
+        return "Verify(...)"  # a job may be logged, a password never
 
 
 Job = Translate | Load | Check | List
