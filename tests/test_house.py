@@ -28,6 +28,7 @@ LAYERS = {
     "privileges": 0,
     "process": 0,
     "http": 1,
+    "routing": 1,
     "job": 1,
     "dispatch": 2,
     "cache": 2,
@@ -63,7 +64,7 @@ SAME_LAYER = {
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
-    *("http", "dispatch", "cache", "resource", "site", "log"),
+    *("http", "routing", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "config", "config_file", "errors", "metrics", "now"),
 )
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
