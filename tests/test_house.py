@@ -58,6 +58,7 @@ SAME_LAYER = {
     ("config_file", "errors"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
+    ("routing", "http"),
 }
 """The few imports between two parts of one layer."""
 
