@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from flashpy import libraries
 from flashpy.errors import StartError
 from flashpy.privileges import Identity
 
@@ -78,7 +79,7 @@ class Child:
 class LocalStarter:
     """Starts programs as children of this process (a Starter).
 
-    ``sandbox`` are the directories beneath which disk helpers may read; without any, wherever the user may.
+    ``sandbox`` are the directories beneath which disk helpers may read; without any, helpers may what the user may.
     """
 
     def __init__(self, sandbox: Sequence[bytes | str] = ()) -> None:
@@ -87,7 +88,14 @@ class LocalStarter:
     async def start(self, name: str) -> Program:
         """See Starter. Off the loop: running a program may have to read it from the disk."""
         arguments = self._sandbox if name == "disk" else ()
+        if name == "encode":
+            arguments = encode_arguments(bool(self._sandbox))
         return await asyncio.get_running_loop().run_in_executor(None, spawn, name, arguments)
+
+
+def encode_arguments(confined: bool) -> list[str]:
+    """The arguments of the program "encode"."""
+    return ["confined" if confined else "free", *libraries.directories()]
 
 
 def helper_program(name: str) -> Path:

@@ -34,6 +34,12 @@ class Outcome(IntEnum):
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # Translate: the helper may read what the roots were, not what they are (job.confined), and ends
+    ENCODED = 20  # Encode: the coded form
+    GROWN = 21  # Encode: it would be no smaller
+    CHANGED = 22  # Encode: the file is not the version that was asked for, or has become another meanwhile
+    PASSED = 23  # Verify: it is the password
+    REFUSED = 24  # Verify: it is not
+    BUSY = 25  # Encode, Verify: too many wait already; it has not been begun
 
 
 class Translate(NamedTuple):
@@ -73,14 +79,37 @@ class Check(NamedTuple):
     translations: tuple[Translate, ...]
 
 
-Job = Translate | Load | Check
+class Encode(NamedTuple):
+    """Make the coded form of a version of a file: ``coding`` is a content coding (RFC 9110, 8.4.1), ``level`` the
+    encoder's. ``source`` is the open file, or its bytes where they are at hand. The size is the asker's to bound."""
+
+    source: Descriptor | bytes
+    identity: Identity
+    coding: bytes
+    level: int
+
+
+class Verify(NamedTuple):
+    """Whether a password is the one that a hash (of an htpasswd file) was made of."""
+
+    hashed: bytes
+    password: bytes
+
+
+DiskJob = Translate | Load | Check
+"""What may wait for a disk."""
+CpuJob = Encode | Verify
+"""What takes a processor's time."""
+Job = DiskJob | CpuJob
 
 
 class Result(NamedTuple):
-    """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log.
+    """The result of a job. What follows ``outcome`` is for FILE and ENCODED; ``error`` (an errno, or 0) for the log.
 
-    ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is the
-    index name that was found, or empty. ``job`` is the job itself, put there by the runner: it does not travel.
+    FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
+    the index name that was found, or empty. ENCODED: ``identity`` is the file's, but with the size of the coded form,
+    which is in ``body`` if it is small, else in ``file``, a sealed memfd; ``name`` says by which encoder, of which
+    version, at which level it was made. ``job`` is the job itself, put there by the runner: it does not travel.
     """
 
     outcome: Outcome

@@ -14,7 +14,7 @@ import stat
 import struct
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Identity, Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Encode, Identity, Job, Load, Outcome, Result, Translate, Verify
 
 _SYS_OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
@@ -48,6 +48,10 @@ def perform(job: Job) -> Result:
     try:
         if isinstance(job, Translate):
             return translate(job)
+        if isinstance(job, Encode | Verify):
+            from flashpy.job import cpu  # a disk helper has no use for it
+
+            return cpu.perform(job)
         return load(job) if isinstance(job, Load) else check(job)
     except OSError as error:
         number = error.errno or errno.EIO

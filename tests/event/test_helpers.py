@@ -13,7 +13,8 @@ import pytest
 
 from flashpy.buffers import Descriptor
 from flashpy.config import HelpersSection
-from flashpy.event import helpers, programs
+from flashpy.event import pool as pool_module
+from flashpy.event import programs
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
@@ -283,7 +284,7 @@ async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: P
 
 
 async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "_MAX_LOSSES", 1)
+    monkeypatch.setattr(pool_module, "_MAX_LOSSES", 1)
     async with pool_of(2, 2) as pool, stopped(pids(pool)):
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)
