@@ -28,7 +28,7 @@ class Amped(EventDriven):
         small = config.cache.small_file
         self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, self._starter, (root,))
         await self._pool.start()
-        helpers, most = config.helpers, default_helpers()
+        helpers, most = config.helpers, config.helpers.cpu or default_helpers()
         self._cpu_pool = CpuPool(loop, self._starter, self._now, self._metrics, most, helpers.idle, helpers.timeout)
         return Routing(self._pool, self._cpu_pool)
 

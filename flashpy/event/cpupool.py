@@ -156,19 +156,14 @@ class CpuPool(Pool[_Task]):
         if not waiting or self._closed:
             return
         if self._server is None:
-            self._start()
+            server = self._server = ForkServer(self._loop, self._starter, "encode", 1, self._born)
+            self._starting = self._loop.create_task(self._start(server))
             return
         working = sum(helper.task is not None for helper in self._helpers.values())
         there = len(self._helpers) + self._server.births
         self._server.ask(min(self._most, working + waiting) - there)
 
-    def _start(self) -> None:
-        """Start the process that helpers come from."""
-        if self._starting is None:
-            self._starting = self._loop.create_task(self._start_server())
-
-    async def _start_server(self) -> None:
-        server = self._server = ForkServer(self._loop, self._starter, "encode", 1, self._born)
+    async def _start(self, server: ForkServer) -> None:
         try:
             await server.start()
             self._pause = 0.0

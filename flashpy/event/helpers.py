@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
-from flashpy.config import HelpersSection
 from flashpy.dispatch.lane import Lane
 from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
@@ -23,6 +22,7 @@ from flashpy.event.programs import Starter
 from flashpy.job.kinds import Check, DiskJob, Load, Outcome, Result, Translate, always
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import HelpersSection
 
 _log = logging.getLogger("flashpy.helpers")
 

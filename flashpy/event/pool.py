@@ -145,8 +145,11 @@ class Pool(ABC, Generic[T]):
         message, fds = encode_job(task.job)
         try:
             send_with(helper.pipe, [message], fds)
-        except OSError:
-            self._lost(helper, blame=False)
+        except OSError as error:
+            if error.errno == errno.EMSGSIZE:  # longer than a socket's buffer: no helper can get it
+                self._done(helper, Result(Outcome.FAILED, error=errno.EMSGSIZE))
+            else:
+                self._lost(helper, blame=False)
 
     def _readable(self, helper: Helper[T]) -> None:
         """A result has come, or the helper has died."""

@@ -8,9 +8,10 @@ import errno
 import signal
 from contextlib import suppress
 
+from flashpy.job import passwords
 from flashpy.job import perform as every
 from flashpy.job.encode import LEVELS, encode, encoder
-from flashpy.job.kinds import CpuJob, Encode, Job, Outcome, Result
+from flashpy.job.kinds import CpuJob, Encode, Job, Outcome, Result, Verify
 from flashpy.job.programs import Perform
 from flashpy.landlock import restrict
 
@@ -25,15 +26,13 @@ def perform(job: CpuJob) -> Result:
         OSError: as job.encode.encode has it.
     """
     try:
-        return encode(job) if isinstance(job, Encode) else _verify(job.hashed, job.password)
+        return encode(job) if isinstance(job, Encode) else _verify(job)
     except ImportError:
         return Result(Outcome.FAILED, error=errno.ENOPKG)
 
 
-def _verify(hashed: bytes, password: bytes) -> Result:
-    from flashpy.job.passwords import verify
-
-    return Result(Outcome.PASSED if verify(hashed, password) else Outcome.REFUSED)
+def _verify(job: Verify) -> Result:
+    return Result(Outcome.PASSED if passwords.verify(job.hashed, job.password) else Outcome.REFUSED)
 
 
 def import_libraries() -> None:
@@ -41,8 +40,7 @@ def import_libraries() -> None:
     for coding in LEVELS:
         with suppress(ImportError):
             encoder(coding)
-    with suppress(ImportError):
-        import bcrypt  # noqa: F401
+    passwords.prepare()
 
 
 def begin(confined: bool) -> Perform:

@@ -81,7 +81,8 @@ class Check(NamedTuple):
 
 class Encode(NamedTuple):
     """Make the coded form of a version of a file: ``coding`` is a content coding (RFC 9110, 8.4.1), ``level`` the
-    encoder's. ``source`` is the open file, or its bytes where they are at hand. The size is the asker's to bound."""
+    encoder's. ``source`` is the open file, or its bytes where they are at hand and no more than fit through a socket
+    (128 KiB). The size is the asker's to bound."""
 
     source: Descriptor | bytes
     identity: Identity

@@ -24,7 +24,7 @@ def identity(size: int = 5, inode: int = 1, seconds: int = 1_600_000_000) -> Ide
 
 def representation(of: Identity | None = None, variant: Variant = HTML) -> Representation:
     """A representation without content."""
-    return Representation(of or identity(), variant, ((b"Server", b"flashpy"),), NOW)
+    return Representation(of or identity(), variant._replace(extra=((b"Server", b"flashpy"),)), NOW)
 
 
 def translation(path: bytes = b"/a") -> Translation:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor
-from flashpy.config import HelpersSection
 from flashpy.event import pool as pool_module
 from flashpy.event import programs
 from flashpy.event.helpers import HelperPool
@@ -20,6 +19,7 @@ from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import HelpersSection
 from tests.running import is_stopped, poisoned_helper
 
 

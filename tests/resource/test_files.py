@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from flashpy.buffers import Aggregate, Slice
-from flashpy.config import CacheSection, SiteSection
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 from flashpy.job.kinds import Check, Job, Outcome, Result, Translate, always
 from flashpy.job.perform import perform
 from flashpy.now import Now
+from flashpy.resource.answer import Answer, Pending
+from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
+from flashpy.settings import CacheSection, SiteSection
 from tests.http.making import request
 
 WALL = 1_700_000_000.0
@@ -60,19 +62,24 @@ class Served:
         self.root = root
         self.now = Now(1000.0, WALL)
         self.runner = Recorder()
-        sections = SiteSection(root=os.fspath(root), **site), CacheSection(**{"small_file": 100, **cache})
-        self.files = Files(*sections, self.runner, self.now, ErrorPages(((b"Server", b"flashpy"),)), 10)
+        self.caches = Caches(CacheSection(**{"small_file": 100, **cache}))
+        errors = ErrorPages(((b"Server", b"flashpy"),))
+        self.files = Files(SiteSection(root=os.fspath(root), **site), self.caches, self.runner, self.now, errors, 10)
+
+    def answer(self, asked: Request | bytes) -> Answer:
+        """What is answered at once."""
+        asked = asked if isinstance(asked, Request) else request(asked)
+        return self.files.answer(asked, asked.path)
 
     def ask(self, asked: Request | bytes) -> Response:
         """Answer a request as the connection does: with as many jobs as it takes, but not with a loop of them."""
-        asked = asked if isinstance(asked, Request) else request(asked)
         results: list[Result] = []
-        answer = self.files.answer(asked)
+        answer = self.answer(asked)
         for _ in range(5):
             if isinstance(answer, Response):
                 return answer
-            self.runner.run(answer, results.append)
-            answer = self.files.answer(asked, results.pop())
+            self.runner.run(answer.job, results.append)
+            answer = answer.go_on(results.pop())
         raise AssertionError(f"a loop of jobs: {self.runner.jobs}")
 
     def jobs_of(self, asked: Request | bytes) -> int:
@@ -218,8 +225,7 @@ def test_older_than_twice_valid_waits(serve: Serve) -> None:
     served.ask(b"/a.txt")
     served.later(2.5)
     served.write("a.txt", b"changed")
-    answer = served.files.answer(request(b"/a.txt"))
-    assert isinstance(answer, Translate)
+    assert isinstance(served.answer(b"/a.txt"), Pending)
     assert seen(served.ask(b"/a.txt")) == (200, b"changed")
 
 
@@ -270,7 +276,7 @@ def test_a_deleted_file_and_its_space(serve: Serve) -> None:
         assert served.ask(path).head.status == 200
         served.runner.let_go()
         assert served.ask(path).head.status == 404
-    snapshot = served.files.snapshot()
+    snapshot = served.caches.snapshot()
     assert (snapshot["bodies"], snapshot["bytes"], snapshot["descriptors"]) == (0, 0, 0)
 
 
@@ -280,7 +286,7 @@ def test_two_names_of_one_file_share_its_content(serve: Serve) -> None:
     (served.root / "b.txt").symlink_to("a.txt")
     for path in (b"/a.txt", b"/b.txt", b"/dir/", b"/dir/index.html"):
         served.ask(path)
-    snapshot = served.files.snapshot()
+    snapshot = served.caches.snapshot()
     assert (snapshot["pathnames"], snapshot["headers"], snapshot["bodies"]) == (4, 2, 2)
 
 
@@ -405,7 +411,7 @@ def test_descriptors_stay_within_their_budget(serve: Serve, budget: dict[str, in
         held = len(os.listdir("/proc/self/fd")) - before
     finally:
         gc.enable()
-    assert held == served.files.snapshot()["descriptors"] == budget["descriptors"]
+    assert held == served.caches.snapshot()["descriptors"] == budget["descriptors"]
 
 
 @pytest.mark.parametrize(
@@ -417,9 +423,9 @@ def test_answers_hold_no_bytes_that_no_cache_counts(serve: Serve, budget: dict[s
     for number in range(20):
         served.write(f"{number}.txt", b"x" * 100)
         served.ask(b"/%d.txt" % number)
-    answered = [served.files.answer(request(b"/%d.txt" % number)) for number in range(20)]
+    answered = [served.answer(b"/%d.txt" % number) for number in range(20)]
     at_hand = sum(isinstance(answer, Response) for answer in answered)
-    kept = served.files.snapshot()["bodies"] if served.files.snapshot()["headers"] else 0
+    kept = served.caches.snapshot()["bodies"] if served.caches.snapshot()["headers"] else 0
     assert at_hand == kept
 
 
@@ -428,17 +434,18 @@ def test_evicted_while_its_look_is_under_way(serve: Serve) -> None:
     served = serve(valid=1.0, file_entries=1)
     served.ask(b"/a.txt")
     served.later(2.5)
-    asked = request(b"/a.txt")
-    job = served.files.answer(asked)
+    pending = served.answer(b"/a.txt")
+    assert isinstance(pending, Pending)
+    job = pending.job
     assert isinstance(job, Translate) and job.known is not None
     result = perform(job)._replace(job=job)
     assert result.outcome is Outcome.UNCHANGED
     served.ask(b"/dir/")
     served.ask(b"/dir/")  # at the second time it takes the only place
-    again = served.files.answer(asked, result)
-    assert again == job._replace(known=None)
-    assert isinstance(again, Translate)
-    final = served.files.answer(asked, perform(again)._replace(job=again))
+    again = pending.go_on(result)
+    assert isinstance(again, Pending)
+    assert again.job == job._replace(known=None)
+    final = again.go_on(perform(again.job)._replace(job=again.job))
     assert isinstance(final, Response)
     assert seen(final) == (200, b"hello")
 

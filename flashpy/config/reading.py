@@ -1,126 +1,23 @@
-"""The configuration: its keys, their defaults, and how a file is read into it.
+"""Reading the configuration: files, what lies over them, and what a type cannot say.
 
-Precedence, highest first: command line, environment (``FLASHPY_*``), file, the defaults below. ``conf/flashpy.toml``
-shows every key. Sizes are bytes, times are seconds.
+Precedence, highest first: command line, environment (``FLASHPY_*``), file, the defaults (flashpy.settings).
+``conf/flashpy.toml`` shows every key.
 """
 
 import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
-from msgspec import Meta, Struct, field
 
 from flashpy import atoms
 from flashpy.addresses import parse
-from flashpy.config_file import File, Keys, merge, read
+from flashpy.config.files import File, Keys, merge, read
 from flashpy.errors import ConfigError
 from flashpy.privileges import resolve
-
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
-
-
-class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to listen, how to work and how to stop."""
-
-    bind: tuple[str, ...] = ("127.0.0.1:8000",)
-    unix_mode: str = ""
-    backlog: Positive = 2048
-    user: str = ""
-    group: str = ""
-    pid_file: str = ""
-    timeout_graceful_shutdown: Annotated[float, Meta(ge=0)] = 30.0
-    architecture: Literal["amped", "sped", "mp", "mt"] = "amped"
-    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 32
-    workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
-    cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
-    sandbox: bool = True
-
-    @property
-    def unix_permissions(self) -> int | None:
-        """``unix_mode`` as a number; None: as the umask leaves it."""
-        return int(self.unix_mode, 8) if self.unix_mode else None
-
-
-class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is served."""
-
-    root: str = "."
-    allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
-    index: Annotated[tuple[str, ...], Meta(max_length=64)] = ("index.html",)
-    dotfiles: bool = False
-    precompressed: tuple[Literal["br", "zstd", "gzip"], ...] = ()
-    headers: dict[str, str] = {}
-
-
-class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """The pool of helper processes that do what may block."""
-
-    min: Annotated[int, Meta(ge=1, le=256)] = 2
-    max: Annotated[int, Meta(ge=1, le=256)] = 8
-    total: Annotated[int, Meta(ge=1, le=1_000)] = 32
-    idle: Seconds = 30.0
-    timeout: Seconds = 30.0
-    anticipate: bool = True
-
-
-class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Flash's three caches, each with its budgets."""
-
-    valid: Seconds = 1.0
-    negative_valid: Seconds = 0.5
-    pathname_entries: Count = 20_000
-    pathname_bytes: Count = 8 * 2**20
-    header_entries: Count = 20_000
-    header_bytes: Count = 16 * 2**20
-    file_entries: Count = 10_000
-    file_bytes: Count = 64 * 2**20
-    descriptors: Count = 1_000
-    small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 32 * 2**10
-
-
-class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on everything that a client controls."""
-
-    connections: Positive = 16_384
-    connections_per_client: Count = 0
-    pipeline: Positive = 32
-    target: Annotated[int, Meta(ge=64, le=65_536)] = 8_192
-    head: Annotated[int, Meta(ge=256, le=2**20)] = 32_768
-    fields: Positive = 100
-    body: Annotated[int, Meta(ge=0, le=2**20)] = 65_536
-    memo: Count = 8 * 2**20
-    ranges: Annotated[int, Meta(ge=1, le=100)] = 100
-    timeout_head: Seconds = 10.0
-    timeout_keep_alive: Seconds = 75.0
-    timeout_send: Seconds = 60.0
-    min_send_rate: Count = 240
-
-
-class LogSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is written about the work."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
-    access: bool = False
-    access_file: str = "-"
-    access_format: str = "combined"
-
-
-class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole configuration of one server; immutable."""
-
-    server: ServerSection = field(default_factory=ServerSection)
-    site: SiteSection = field(default_factory=SiteSection)
-    helpers: HelpersSection = field(default_factory=HelpersSection)
-    cache: CacheSection = field(default_factory=CacheSection)
-    limits: LimitsSection = field(default_factory=LimitsSection)
-    log: LogSection = field(default_factory=LogSection)
-
+from flashpy.settings import Config, HelpersSection, ServerSection
 
 Overrides = Mapping[str, Mapping[str, Any]]
 

@@ -12,7 +12,7 @@ import pytest
 from flashpy.config import Config, load
 from flashpy.errors import ConfigError
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "conf" / "flashpy.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "conf" / "flashpy.toml"
 Write = Callable[[str], Path]
 
 
