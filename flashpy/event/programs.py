@@ -87,10 +87,12 @@ class LocalStarter:
 
     async def start(self, name: str) -> Program:
         """See Starter. Off the loop: running a program may have to read it from the disk."""
-        arguments = self._sandbox if name == "disk" else ()
+        return await asyncio.get_running_loop().run_in_executor(None, self._spawn, name)
+
+    def _spawn(self, name: str) -> Program:
         if name == "encode":
-            arguments = encode_arguments(bool(self._sandbox))
-        return await asyncio.get_running_loop().run_in_executor(None, spawn, name, arguments)
+            return spawn(name, encode_arguments(bool(self._sandbox)))
+        return spawn(name, self._sandbox if name == "disk" else ())
 
 
 def encode_arguments(confined: bool) -> list[str]:
