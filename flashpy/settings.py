@@ -34,15 +34,107 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
         return int(self.unix_mode, 8) if self.unix_mode else None
 
 
-class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is served."""
+Globs = tuple[str, ...]
+"""Patterns over paths (flashpy.routing.globs)."""
+Coding = Literal["br", "zstd", "gzip"]
 
+
+class RuleSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields for the answers whose path, as asked for or as it is served, matches (flashpy.routing.rules)."""
+
+    match: Globs = ("**",)
+    types: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+    cache_control: str = ""
+
+
+class MountSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another directory in place of what the root has beneath ``path``."""
+
+    path: str
+    root: str
+    allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+
+
+class RedirectSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """What asks for ``source`` is sent elsewhere, or told that there is nothing (flashpy.routing.redirects)."""
+
+    source: str
+    to: str = ""
+    status: Literal[301, 302, 303, 307, 308, 404, 410, 451] = 301
+    missing: bool = False
+
+
+class RewriteSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """What asks for ``source`` gets the file ``to``, with this status."""
+
+    source: str
+    to: str
+    status: Literal[200, 404] = 200
+    missing: bool = False
+
+
+class AccessSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may have what matches (flashpy.access)."""
+
+    match: Globs = ("**",)
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    users: dict[str, str] = {}
+    htpasswd: str = ""
+    realm: str = "flashpy"
+    keys: tuple[str, ...] = ()
+    key_file: str = ""
+    satisfy: Literal["all", "any"] = "all"
+
+
+class CorsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which other origins' scripts may read the answers (the Fetch standard; flashpy.http.cors)."""
+
+    origins: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: Count = 600
+
+
+class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is served, and how."""
+
+    hosts: tuple[str, ...] = ()
     root: str = "."
     allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     index: Annotated[tuple[str, ...], Meta(max_length=64)] = ("index.html",)
     dotfiles: bool = False
-    precompressed: tuple[Literal["br", "zstd", "gzip"], ...] = ()
+    hide: Globs = ()
+    precompressed: tuple[Coding, ...] = ()
+    encode: tuple[Coding, ...] = ()
     headers: dict[str, str] = {}
+    cache_control: str = ""
+    hashed_names: bool = True
+    etag: Literal["stat", "content"] = "stat"
+    media_types: dict[str, str] = {}
+    security_headers: bool = False
+    clean_urls: bool = False
+    trailing_slash: Literal["auto", "always", "never"] = "auto"
+    fallback: str = ""
+    error_pages: dict[str, str] = {}
+    listing: bool = False
+    listing_archive: bool = False
+    imports: tuple[Literal["netlify", "serve"], ...] = ()
+    keep_releases: Annotated[float, Meta(ge=0)] = 0.0
+    cors: CorsSection = CorsSection()
+    rule: tuple[RuleSection, ...] = ()
+    mount: tuple[MountSection, ...] = ()
+    redirect: tuple[RedirectSection, ...] = ()
+    rewrite: tuple[RewriteSection, ...] = ()
+    access: tuple[AccessSection, ...] = ()
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """All directories that are read for it."""
+        mounted = (root for mount in self.mount for root in (mount.root, *mount.allowed_roots))
+        return (self.root, *self.allowed_roots, *mounted)
 
 
 class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +198,24 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     server: ServerSection = field(default_factory=ServerSection)
     site: SiteSection = field(default_factory=SiteSection)
+    sites: tuple[SiteSection, ...] = ()
     helpers: HelpersSection = field(default_factory=HelpersSection)
     cache: CacheSection = field(default_factory=CacheSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     log: LogSection = field(default_factory=LogSection)
+
+    @property
+    def all_sites(self) -> tuple[SiteSection, ...]:
+        """``site``, and then those that are chosen by Host."""
+        return (self.site, *self.sites)
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The directories that are served, each once: the roots of all sites and of what is mounted there."""
+        mounted = (mount.root for site in self.all_sites for mount in site.mount)
+        return tuple(dict.fromkeys([*(site.root for site in self.all_sites), *mounted]))
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """All directories that are read, each once, in the order of the configuration."""
+        return tuple(dict.fromkeys(root for site in self.all_sites for root in site.roots))

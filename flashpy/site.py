@@ -1,14 +1,19 @@
 """A site: which resource answers a request, and what is answered before any resource is asked."""
 
+import os
+
+from flashpy.http.coding import SUFFIXES
 from flashpy.http.request import KNOWN_METHODS, Request
 from flashpy.http.response import FieldList, Response, fixed
+from flashpy.http.target import hidden
 from flashpy.job.kinds import Runner
 from flashpy.now import Now
 from flashpy.resource.answer import Answer
 from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
-from flashpy.settings import Config
+from flashpy.resource.root import Root, absolute
+from flashpy.settings import Config, SiteSection
 
 _ALLOW: FieldList = ((b"Allow", b"GET, HEAD, OPTIONS"),)
 
@@ -26,7 +31,7 @@ class Site:
         self._errors = ErrorPages(extra)
         self._options = fixed(204, (*extra, *_ALLOW))
         self._caches = Caches(config.cache)
-        self._files = Files(config.site, self._caches, runner, now, self._errors, config.limits.ranges)
+        self._files = Files(_root(config.site, extra), self._caches, runner, now, self._errors, config.limits.ranges)
 
     def answer(self, request: Request, client: str) -> Answer:
         """The answer to a request of this client (its address), or the job that is needed first."""
@@ -50,3 +55,13 @@ class Site:
     def snapshot(self) -> dict[str, object]:
         """How full the caches are."""
         return self._caches.snapshot()
+
+
+def _root(site: SiteSection, extra: FieldList) -> Root:
+    return Root(
+        absolute(site.root, *site.allowed_roots),
+        index_names=tuple(os.fsencode(name) for name in site.index),
+        suffixes=tuple(SUFFIXES[coding.encode()] for coding in site.precompressed),
+        hidden=(lambda path: False) if site.dotfiles else hidden,
+        fields=lambda asked, served, media_type: extra,
+    )

@@ -29,6 +29,7 @@ LAYERS = {
     "settings": 0,
     "http": 1,
     "job": 1,
+    "access": 2,
     "dispatch": 2,
     "cache": 2,
     "log": 2,
@@ -41,6 +42,7 @@ LAYERS = {
     "arch": 6,
     "server": 7,
     "pytest_plugin": 8,
+    "signing": 8,
     "supervisor": 8,
     "cli": 9,
     "__main__": 10,
@@ -58,12 +60,16 @@ SAME_LAYER = {
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
-    *("http", "dispatch", "cache", "resource", "site", "log"),
+    *("http", "access", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
 )
-PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
-LIBRARIES = {"encode": {"brotli", "backports", "compression", "zlib_ng"}, "passwords": {"bcrypt"}}
-"""What modules of the job part may import within their functions: the disk helpers never call those."""
+CPU_LIBRARIES = {
+    "flashpy/job/encode.py": {"brotli", "backports", "compression", "zlib_ng"},
+    "flashpy/job/passwords.py": {"bcrypt"},
+}
+"""What CPU helpers use beside the standard library; imported where it is needed, so that no disk helper has it."""
+# job.perform and job.programs are there to block
+PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords")
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HELPERS = sorted((REPOSITORY / "helpers").glob("*.py"))
@@ -144,7 +150,7 @@ def test_only_the_event_part_and_above_know_asyncio(path: Path) -> None:
 def test_helpers_import_little(path: Path) -> None:
     """The standard library, flashpy.job and what is below: a helper must be quick to start and small."""
     assert parts_imported(path) <= {"job", "buffers", "landlock", "process"}
-    allowed = {"flashpy", *sys.stdlib_module_names, *LIBRARIES.get(path.stem, ())}
+    allowed = {"flashpy", *sys.stdlib_module_names, *CPU_LIBRARIES.get(name_of(path), ())}
     assert {name.split(".")[0] for name in imports_of(path)} <= allowed
 
 
@@ -166,9 +172,12 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.buffers",
         "flashpy.job",
         "flashpy.job.confined",
+        "flashpy.job.entries",
         "flashpy.job.framing",
         "flashpy.job.kinds",
+        "flashpy.job.listing",
         "flashpy.job.perform",
+        "flashpy.job.places",
         "flashpy.job.programs",
         "flashpy.landlock",
         "flashpy.process",

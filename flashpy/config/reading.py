@@ -8,30 +8,27 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from flashpy import atoms
-from flashpy.addresses import parse
-from flashpy.config.files import File, Keys, merge, read
+from flashpy.config.check import check
+from flashpy.config.files import File, Keys, Merged, merge, read
 from flashpy.errors import ConfigError
-from flashpy.privileges import resolve
-from flashpy.settings import Config, HelpersSection, ServerSection
+from flashpy.settings import Config
 
 Overrides = Mapping[str, Mapping[str, Any]]
 
-_MANAGED = frozenset(
-    {"accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type"}
-    | {"date", "etag", "keep-alive", "last-modified", "transfer-encoding", "upgrade", "vary"}
+_SITE_PATHS = (
+    *("root", "allowed_roots", "mount.root", "mount.allowed_roots"),
+    *("access.htpasswd", "access.key_file"),
 )
-_PATHS = {
-    ("site", "root"): None,
-    ("site", "allowed_roots"): None,
-    ("log", "access_file"): "-",
-    ("server", "pid_file"): "",
-}
-"""Keys that are paths, and the value of each that is none."""
+_PATHS = frozenset(
+    {"log.access_file", "server.pid_file"} | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
+)
+"""Keys that are paths."""
+_NO_PATH = {"log.access_file": "-"}
+"""The value of each that is none, if it is not empty."""
 _OPTIONS = "the options given"
 
 
@@ -51,8 +48,11 @@ def load(
     for file in files:  # each for itself: so what is wrong is said of the file that has it
         _convert(file.tables, file.place)
         _make_absolute(file)
-    tables, origins = merge(files)
-    if files and "root" not in tables.get("site", {"root": ""}):
+    merged = merge(files)
+    tables = merged.tables
+    if "sites" in tables and "site" not in tables and not (overrides or {}).get("site"):
+        _put_first_site(merged)
+    elif files and "root" not in tables.get("site", {"root": ""}):
         tables["site"]["root"] = str(files[0].path.absolute().parent)
     for section, values in (fallbacks or {}).items():
         tables[section] = {**values, **tables.get(section, {})}
@@ -63,21 +63,36 @@ def load(
     def place(keys: Keys) -> str:
         if path is None or keys[1] in (overrides or {}).get(keys[0], {}):
             return _OPTIONS
-        return origins[keys].place(keys) if keys in origins else str(path)
+        return merged.place(keys) or str(path)
 
-    _check(config, place)
+    check(config, place)
     return config
+
+
+def _put_first_site(merged: Merged) -> None:
+    """Without a site for all names, the first of those that have names is the site."""
+    sites = merged.tables["sites"]
+    merged.tables["site"] = sites.pop(0)
+    merged.origins["site",] = merged.origins.pop(("sites", "0"))
+    for number in range(len(sites)):
+        merged.origins["sites", str(number)] = merged.origins.pop(("sites", str(number + 1)))
 
 
 def _make_absolute(file: File) -> None:
     """Take the relative paths in a file from its own directory."""
-    base = file.path.absolute().parent
-    for (section, key), none in _PATHS.items():
-        value = file.tables.get(section, {}).get(key)
-        if isinstance(value, list):
-            file.tables[section][key] = [str(base / each) for each in value]
-        elif value not in (None, none):
-            file.tables[section][key] = str(base / value)
+    _make_absolute_in(file.tables, file.path.absolute().parent, "")
+
+
+def _make_absolute_in(table: dict[str, Any], base: Path, above: str) -> None:
+    for key, value in table.items():
+        name = above + key
+        if name in _PATHS and isinstance(value, list):
+            table[key] = [str(base / each) for each in value]
+        elif name in _PATHS and value not in ("", _NO_PATH.get(name)):
+            table[key] = str(base / value)
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                _make_absolute_in(inner, base, name + ".")
 
 
 def _convert(tables: dict[str, Any], place: Callable[[Keys], str]) -> Config:
@@ -101,8 +116,8 @@ def _explain(message: str, place: Callable[[Keys], str]) -> str:
 
 def _suggest(keys: list[str]) -> str:
     """The known key that was probably meant, from all sections."""
-    sections: dict[str, list[str]] = {name: list(get_type_hints(kind)) for name, kind in get_type_hints(Config).items()}
-    here = sections.get(keys[0], []) if len(keys) > 1 else [*sections, "include"]
+    sections = {name: _names_in(kind) for name, kind in _kinds_in(Config).items()}
+    here: list[str] = [*sections, "include"] if len(keys) == 1 else _names_in(_kind_at(keys[:-1]))
     close = difflib.get_close_matches(keys[-1], here, n=1)
     if close:
         return f"; {'.'.join([*keys[:-1], close[0]])} was probably meant"
@@ -112,51 +127,24 @@ def _suggest(keys: list[str]) -> str:
     return f"; the keys here are {', '.join(sorted(here))}"
 
 
-def _check(config: Config, place: Callable[[Keys], str]) -> None:
-    """What a type cannot say."""
-    _check_helpers(config.helpers, place)
-    _check_server(config.server, place)
-    if config.log.access_format not in ("combined", "json"):
-        try:
-            atoms.parse(config.log.access_format)
-        except ValueError as error:
-            raise ConfigError(f"{place(('log', 'access_format'))}: log.access_format: {error}.") from None
-    for name in config.site.index:
-        if not name or "/" in name or "\0" in name:
-            raise ConfigError(f"{place(('site', 'index'))}: site.index: {name!r} is not a plain file name.")
-    for name, value in config.site.headers.items():
-        where = f"{place(('site', 'headers', name))}: site.headers"
-        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
-            raise ConfigError(f"{where}: {name!r} is not a field name (RFC 9110, 5.1).")
-        if name.lower() in _MANAGED:
-            raise ConfigError(f"{where}: {name} is set by the server itself; leave it out.")
-        if not re.fullmatch(r"[\x20-\x7e\t\x80-\xff]*", value):
-            raise ConfigError(f"{where}: the value of {name} has a control character.")
+def _kind_at(keys: list[str]) -> Any:
+    """The type that the settings have where these keys lead."""
+    kind: Any = Config
+    for key in keys:
+        if not key.isdecimal():
+            kind = _kinds_in(kind)[key]
+    return kind
 
 
-def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> None:
-    if helpers.min > helpers.max:
-        where = place(("helpers", "min"))
-        raise ConfigError(f"{where}: helpers.min ({helpers.min}) is above helpers.max; lower it.")
-    if helpers.max > helpers.total:
-        where = place(("helpers", "max"))
-        raise ConfigError(f"{where}: helpers.max ({helpers.max}) is above helpers.total; raise that.")
+def _kinds_in(kind: Any) -> dict[str, Any]:
+    """The keys of a section with their types; of an array of sections, those of each."""
+    hints = get_type_hints(kind)
+    found = {}
+    for name, encoded in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+        of = get_args(hints[name])
+        found[encoded] = of[0] if of and get_origin(hints[name]) is tuple else hints[name]
+    return found
 
 
-def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
-    if not server.bind:
-        where = place(("server", "bind"))
-        raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
-    for address in server.bind:
-        try:
-            parse(address)
-        except ValueError as error:
-            raise ConfigError(f"{place(('server', 'bind'))}: server.bind: {error}") from None
-    if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
-        where = place(("server", "unix_mode"))
-        raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
-    try:
-        resolve(server.user, server.group)
-    except ConfigError as error:  # it begins with its key
-        section, _, key = str(error).partition(":")[0].partition(".")
-        raise ConfigError(f"{place((section, key))}: {error}") from None
+def _names_in(kind: Any) -> list[str]:
+    return list(_kinds_in(kind)) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else []

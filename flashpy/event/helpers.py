@@ -19,7 +19,7 @@ from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
 from flashpy.event.pool import Done, Helper, Pool, Task, Wanted
 from flashpy.event.programs import Starter
-from flashpy.job.kinds import Check, DiskJob, Load, Outcome, Result, Translate, always
+from flashpy.job.kinds import Check, DiskJob, List, Load, Outcome, Result, Translate, always
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection
@@ -168,7 +168,7 @@ class HelperPool(Pool[_Task]):
             return job.file.device
         if isinstance(job, Check):
             return self._device(job.translations[0])
-        if job.known is not None:
+        if isinstance(job, Translate) and job.known is not None:
             return job.known.device
         if self._apart and (apart := self._apart.get(_beginning(job.path))):
             return apart
@@ -298,6 +298,8 @@ def _beginning(path: bytes) -> bytes:
 def _describe(job: DiskJob) -> str:
     if isinstance(job, Translate):
         return f"Looking for {os.fsdecode(job.path)!r}"
+    if isinstance(job, List):
+        return f"Listing {os.fsdecode(job.path)!r}"
     if isinstance(job, Check):
         return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"

@@ -2,6 +2,7 @@
 
 import re
 from calendar import timegm
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -163,11 +164,21 @@ def prefers_html(accept: bytes | None) -> bool:
     if not accept:
         return False
     weights = qualities(accept)
-
-    def weight(kind: bytes) -> float:
-        family = kind.partition(b"/")[0] + b"/*"
-        return weights.get(kind, weights.get(family, weights.get(b"*/*", 0.0)))
-
-    html, plain = weight(b"text/html"), weight(b"text/plain")
+    html, plain = _weight(weights, b"text/html"), _weight(weights, b"text/plain")
     named = b"text/html" in weights and b"text/plain" not in weights
     return html > plain or (html == plain > 0 and named)
+
+
+def preferred(accept: bytes | None, offered: Sequence[bytes]) -> bytes:
+    """The media type of those offered that Accept prefers, the first of equals (RFC 9110, 12.5.1).
+
+    The first, too, where none is acceptable, which the RFC leaves to the server: content helps more than a 406.
+    """
+    weights = qualities(accept or b"*/*")
+    return max(offered, key=lambda kind: _weight(weights, kind))
+
+
+def _weight(weights: dict[bytes, float], kind: bytes) -> float:
+    """Of a media type: what is named most closely counts."""
+    family = kind.partition(b"/")[0] + b"/*"
+    return weights.get(kind, weights.get(family, weights.get(b"*/*", 0.0)))

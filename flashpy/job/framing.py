@@ -8,16 +8,16 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from flashpy.buffers import IN_MEMORY, Descriptor
-from flashpy.job.kinds import Check, Encode, Identity, Job, Load, Outcome, Result, Translate, Verify
+from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Sort, Translate, Verify
 
-_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK = 1, 2, 3
-_KIND_ENCODE, _KIND_VERIFY = 20, 21
+_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_ENCODE, _KIND_VERIFY = range(1, 7)
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
 _CHECK = struct.Struct("=BI")
 _TRANSLATE = struct.Struct("=BIBBBB")
 _ENCODE = struct.Struct("=BiB")
 _VERIFY = struct.Struct("=B")
+_LIST = struct.Struct("=BIIB??BH")
 _RESULT = struct.Struct("=BiBBB")
 _LENGTH = struct.Struct("=I")
 
@@ -36,6 +36,8 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
     if isinstance(job, Check):
         head = _CHECK.pack(_KIND_CHECK, len(job.translations))
         return head + _pack(_encode_translate(translation) for translation in job.translations), []
+    if isinstance(job, List):
+        return _encode_list(job), []
     if isinstance(job, Encode):
         return _encode_encode(job)
     if isinstance(job, Verify):
@@ -58,6 +60,12 @@ def _encode_translate(job: Translate) -> bytes:
     return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.path))
 
 
+def _encode_list(job: List) -> bytes:
+    counts = (len(job.roots), len(job.hide))
+    head = _LIST.pack(_KIND_LIST, job.page, job.length, job.sort, job.descending, job.dotfiles, *counts)
+    return head + _pack((*job.roots, *job.hide, job.search, job.path))
+
+
 def decode_job(message: bytes, fds: Sequence[int]) -> Job:
     """The job in a message; it owns the descriptors from here on."""
     try:
@@ -68,6 +76,8 @@ def decode_job(message: bytes, fds: Sequence[int]) -> Job:
         if message[0] == _KIND_CHECK:
             _, count = _CHECK.unpack_from(message)
             return Check(tuple(_decode_translate(text) for text in _unpack(message, _CHECK.size, count)))
+        if message[0] == _KIND_LIST:
+            return _decode_list(message)
         if message[0] == _KIND_ENCODE:
             return _decode_encode(message, fds)
         if message[0] == _KIND_VERIFY:
@@ -102,6 +112,13 @@ def _decode_translate(message: bytes) -> Translate:
     return Translate(
         tuple(texts[:roots]), texts[-1], tuple(texts[roots:first]), tuple(texts[first:second]), small, known
     )
+
+
+def _decode_list(message: bytes) -> List:
+    _, page, length, sort, descending, dotfiles, roots, hide = _LIST.unpack_from(message)
+    texts = _unpack(message, _LIST.size, roots + hide + 2)
+    names, hidden, (search, path) = texts[:roots], texts[roots:-2], texts[-2:]
+    return List(tuple(names), path, page, length, Sort(sort), descending, search, dotfiles, tuple(hidden))
 
 
 def encode_result(result: Result) -> tuple[list[bytes], list[int]]:

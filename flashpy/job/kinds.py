@@ -33,12 +33,13 @@ class Outcome(IntEnum):
     LOADED = 7  # Load: the window has been read
     CHECKED = 8  # Check: the body has a byte for each translation (``KNOWN`` or not)
     LATE = 9  # it has taken longer than anybody is to wait
-    STALE = 10  # Translate: the helper may read what the roots were, not what they are (job.confined), and ends
+    STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
+    LISTED = 11  # List: the file is the page, as job.entries has packed it
     ENCODED = 20  # Encode: the coded form
     GROWN = 21  # Encode: it would be no smaller
     CHANGED = 22  # Encode: the file is not the version that was asked for, or has become another meanwhile
-    PASSED = 23  # Verify: it is the password
-    REFUSED = 24  # Verify: it is not
+    PASSED = 23  # Verify: the password has this hash
+    REFUSED = 24  # Verify: it has not
     BUSY = 25  # Encode, Verify: too many wait already; it has not been begun
 
 
@@ -79,6 +80,34 @@ class Check(NamedTuple):
     translations: tuple[Translate, ...]
 
 
+class Sort(IntEnum):
+    """By what a listing is sorted; directories are first in any case."""
+
+    NAME = 0
+    SIZE = 1
+    TIME = 2
+
+
+class List(NamedTuple):
+    """One page of what is in a directory; ``path`` ends in "/", the roots are as in Translate.
+
+    Pages count from 1 and have ``length`` entries; a page after the last is the last. ``search`` is what names must
+    have in them, whatever the case. ``hide`` are regular expressions, of which each is held against the whole path of
+    an entry, as a request has it (but without "/" after a directory): what one matches is left out, as are names that
+    begin with a dot without ``dotfiles``.
+    """
+
+    roots: tuple[bytes, ...]
+    path: bytes
+    page: int = 1
+    length: int = 200
+    sort: Sort = Sort.NAME
+    descending: bool = False
+    search: bytes = b""
+    dotfiles: bool = False
+    hide: tuple[bytes, ...] = ()
+
+
 class Encode(NamedTuple):
     """Make the coded form of a version of a file: ``coding`` is a content coding (RFC 9110, 8.4.1), ``level`` the
     encoder's. ``source`` is the open file, or its bytes where they are at hand and no more than fit through a socket
@@ -91,13 +120,16 @@ class Encode(NamedTuple):
 
 
 class Verify(NamedTuple):
-    """Whether a password is the one that a hash (of an htpasswd file) was made of."""
+    """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
 
     hashed: bytes
     password: bytes
 
+    def __repr__(self) -> str:
+        return "Verify(...)"  # a job may be logged, a password never
 
-DiskJob = Translate | Load | Check
+
+DiskJob = Translate | Load | Check | List
 """What may wait for a disk."""
 CpuJob = Encode | Verify
 """What takes a processor's time."""
@@ -105,7 +137,10 @@ Job = DiskJob | CpuJob
 
 
 class Result(NamedTuple):
-    """The result of a job. What follows ``outcome`` is for FILE and ENCODED; ``error`` (an errno, or 0) for the log.
+    """The result of a job. What follows ``outcome`` is for FILE, LISTED and ENCODED; ``error`` (an errno, or 0) for the
+    log.
+
+    LISTED has the directory's identity, and the page in a file (memfd_create(2)).
 
     FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
     the index name that was found, or empty. ENCODED: ``identity`` is the file's, but with the size of the coded form,

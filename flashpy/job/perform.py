@@ -1,46 +1,20 @@
 """Carrying out jobs. These functions block; they run in helper processes, or wherever blocking is meant.
 
-Pathname translation is confined by the kernel, not by looking at names: ``openat2(2)`` with RESOLVE_BENEATH, and
-where that cannot say (an absolute link that may well stay inside), the place at which the kernel says the opened
-object lies. Nothing is opened for reading before ``fstat`` has said that it is a regular file, so that no FIFO or
-device can hang a helper.
+Paths are confined by the kernel (job.places). Nothing is opened for reading before ``fstat`` has said that it is a
+regular file, so that no FIFO or device can hang a helper.
 """
 
-import ctypes
 import errno
 import mmap
 import os
 import stat
-import struct
 
 from flashpy.buffers import Descriptor
 from flashpy.job.kinds import Check, Encode, Identity, Job, Load, Outcome, Result, Translate, Verify
+from flashpy.job.listing import list_directory
+from flashpy.job.places import failure, identity_of, open_place, root_of
 
-_SYS_OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_BENEATH = 0x08
 _TRIES = 3
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-_HOW = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
-
-_OUTCOMES = {
-    errno.ENOENT: Outcome.MISSING,
-    errno.ENOTDIR: Outcome.MISSING,
-    errno.ELOOP: Outcome.MISSING,
-    errno.ENAMETOOLONG: Outcome.MISSING,
-    errno.EINVAL: Outcome.MISSING,  # a name that this file system cannot have
-    errno.EILSEQ: Outcome.MISSING,
-    errno.ESTALE: Outcome.MISSING,  # NFS: the file has gone
-    errno.EXDEV: Outcome.MISSING,  # outside all roots
-    errno.EACCES: Outcome.FORBIDDEN,
-    errno.EPERM: Outcome.FORBIDDEN,
-    errno.EMFILE: Outcome.NO_DESCRIPTORS,
-    errno.ENFILE: Outcome.NO_DESCRIPTORS,
-    errno.ENOMEM: Outcome.NO_DESCRIPTORS,
-}
-"""The one table from errno to outcome; what is not in it has FAILED."""
 
 
 def perform(job: Job) -> Result:
@@ -48,23 +22,24 @@ def perform(job: Job) -> Result:
     try:
         if isinstance(job, Translate):
             return translate(job)
+        if isinstance(job, Load):
+            return load(job)
+        if isinstance(job, Check):
+            return check(job)
         if isinstance(job, Encode | Verify):
             from flashpy.job import cpu  # a disk helper has no use for it
 
             return cpu.perform(job)
-        return load(job) if isinstance(job, Load) else check(job)
+        return list_directory(job)
     except OSError as error:
-        number = error.errno or errno.EIO
-        return Result(_OUTCOMES.get(number, Outcome.FAILED), error=number)
+        return failure(error)
     except MemoryError:
         return Result(Outcome.NO_DESCRIPTORS, error=errno.ENOMEM)
 
 
 def translate(job: Translate) -> Result:
     """Pathname translation (Flash, section 5.2): from a path to an open file, in one trip."""
-    if b"\0" in job.path:
-        return Result(Outcome.MISSING, error=errno.EINVAL)
-    root = os.open(job.roots[0], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = root_of(job.roots)
     try:
         relative = job.path[1:]
         if job.path.endswith(b"/"):
@@ -102,10 +77,9 @@ def _is_known(translation: Translate) -> bool:
 
 def _find(root: int, relative: bytes, job: Translate) -> Result:
     try:
-        place = _open_place(root, relative, job.roots)
+        place = open_place(root, relative, job.roots)
     except OSError as error:
-        number = error.errno or errno.EIO
-        return Result(_OUTCOMES.get(number, Outcome.FAILED), error=number)
+        return failure(error)
     try:
         found = os.fstat(place)
         if stat.S_ISDIR(found.st_mode):
@@ -124,58 +98,11 @@ def _find(root: int, relative: bytes, job: Translate) -> Result:
     return Result(Outcome.FILE, identity, file if body is None else None, body, suffixes)
 
 
-def _open_place(root: int, relative: bytes, roots: tuple[bytes, ...]) -> int:
-    """A descriptor (O_PATH) of what the path names, which lies beneath the root or another allowed one."""
-    try:
-        return _openat2(root, relative)
-    except OSError as error:
-        # EXDEV: a link leads out of the root, or is absolute and may lead back into it; the others: no openat2 here.
-        if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EPERM, errno.EAGAIN):
-            raise
-    place = os.open(relative, os.O_PATH | os.O_CLOEXEC, dir_fd=root)
-    try:
-        where = os.readlink(b"/proc/self/fd/%d" % place)
-        beneath = _is_beneath(where, os.readlink(b"/proc/self/fd/%d" % root))
-        if not beneath and not any(_is_beneath(where, os.path.realpath(other)) for other in roots[1:]):
-            raise OSError(errno.EXDEV, "leads outside the root")
-    except BaseException:
-        os.close(place)
-        raise
-    return place
-
-
-def _openat2(root: int, relative: bytes) -> int:
-    for _ in range(_TRIES):
-        fd: int = _libc.syscall(
-            ctypes.c_long(_SYS_OPENAT2),
-            ctypes.c_int(root),
-            ctypes.c_char_p(relative),
-            ctypes.c_char_p(_HOW),
-            ctypes.c_size_t(len(_HOW)),
-        )
-        if fd >= 0:
-            return fd
-        number = ctypes.get_errno()
-        if number != errno.EAGAIN:  # EAGAIN: something was renamed meanwhile, and ".." could not be judged
-            break
-    raise OSError(number, os.strerror(number))
-
-
-def _is_beneath(place: bytes, root: bytes) -> bool:
-    return place == root or place.startswith(root.rstrip(b"/") + b"/")
-
-
 def _is_file(root: int, relative: bytes) -> bool:
     try:
         return stat.S_ISREG(os.stat(relative, dir_fd=root).st_mode)
     except OSError:
         return False
-
-
-def identity_of(found: os.stat_result) -> Identity:
-    """The identity in a stat result; file systems know times that 64 bits of nanoseconds (1677 to 2262) do not hold."""
-    modified = max(-(2**63), min(found.st_mtime_ns, 2**63 - 1))
-    return Identity(found.st_dev, found.st_ino, found.st_size, modified, found.st_ctime_ns)
 
 
 def _read_small(fd: int, small: int) -> tuple[Identity, bytes | None]:

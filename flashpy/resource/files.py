@@ -19,14 +19,14 @@ from flashpy.http.coding import SUFFIXES, choose
 from flashpy.http.conditional import Verdict, evaluate, range_applies
 from flashpy.http.request import Request
 from flashpy.http.response import FieldList, Head, Response, fixed
-from flashpy.http.target import NO_FILE, hidden, quote_path, quote_query
+from flashpy.http.target import NO_FILE, quote_path, quote_query
 from flashpy.job.kinds import KNOWN, Check, Outcome, Result, Runner, Translate
 from flashpy.now import Now
 from flashpy.resource.answer import Answer, Pending
 from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.media import media_type
-from flashpy.settings import SiteSection
+from flashpy.resource.root import Root
 
 _CODINGS = {suffix: coding for coding, suffix in SUFFIXES.items()}
 _STATUS = {
@@ -49,20 +49,16 @@ class _Found(NamedTuple):
 
 
 class Files:
-    """The resource that serves one root.
-
-    ``tag`` is what its keys in the pathname cache begin with; of several roots each has its own.
-    """
+    """The resource that serves one root."""
 
     __slots__ = (
         "_caches",
         "_errors",
-        "_extra",
         "_get",
         "_now",
         "_ranges",
+        "_root",
         "_runner",
-        "_site",
         "_tag",
         "_template",
         "_valid",
@@ -70,29 +66,27 @@ class Files:
 
     def __init__(
         self,
-        site: SiteSection,
+        root: Root,
         caches: Caches,
         runner: Runner,
         now: Now,
         errors: ErrorPages,
         max_ranges: int,
-        tag: bytes = b"",
     ) -> None:
-        self._site = site
+        self._root = root
         self._caches = caches
         self._get = caches.pathnames.get
         self._valid = caches.settings.valid
         self._runner = runner
         self._now = now
         self._errors = errors
-        self._extra = errors.extra
         self._ranges = max_ranges
-        self._tag = tag
+        self._tag = root.tag
         self._template = Translate(
-            roots=tuple(os.fsencode(os.path.abspath(root)) for root in (site.root, *site.allowed_roots)),
+            roots=root.roots,
             path=b"/",
-            index_names=tuple(os.fsencode(name) for name in site.index),
-            suffixes=tuple(SUFFIXES[coding.encode()] for coding in site.precompressed),
+            index_names=root.index_names,
+            suffixes=root.suffixes,
             small=caches.settings.small_file,
         )
 
@@ -119,7 +113,7 @@ class Files:
     # From a path to what is found there
 
     def _first_sight(self, request: Request, path: bytes) -> Answer:
-        if path == NO_FILE or (not self._site.dotfiles and hidden(path)):
+        if path == NO_FILE or self._root.hidden(self._root.prefix + path):
             return self._errors.answer(request, 404)
         return Pending(self._template._replace(path=path), partial(self._found, request, path))
 
@@ -156,7 +150,7 @@ class Files:
     def _revalidated(self, entry: Translation, result: Result) -> None:
         entry.revalidating = False
         if result.outcome in _CERTAIN:
-            self._admit(entry.job, entry.coding, result)
+            self._admit(entry.asked, entry.job, entry.coding, result)
         else:  # descriptors are short, or the disk fails: what is known is better than an error
             entry.fresh_until = self._now.monotonic + self._valid
 
@@ -165,7 +159,7 @@ class Files:
         if result.outcome not in _CERTAIN:
             return self._errors.answer(request, _STATUS[result.outcome])
         job = self._template._replace(path=path)
-        found = self._admit(job, None, result)
+        found = self._admit(path, job, None, result)
         if found is None:  # unchanged, yet evicted meanwhile: look again, knowing nothing
             return Pending(job, partial(self._found, request, path))
         return self._serve(request, path, found)
@@ -176,7 +170,7 @@ class Files:
             return self._errors.answer(request, _STATUS[result.outcome])
         assert isinstance(result.job, Translate)
         job = result.job._replace(known=None)
-        found = self._admit(job, coding, result)
+        found = self._admit(path, job, coding, result)
         if found is None:
             return Pending(job, partial(self._variant_found, request, path, base, coding))
         if found.translation.outcome is not Outcome.FILE:  # the variant has gone meanwhile
@@ -184,11 +178,11 @@ class Files:
         return self._represent(request, path, found)
 
     def _key(self, path: bytes, coding: bytes | None) -> bytes:
-        return self._tag + path if coding is None else b"\0" + self._tag + path
+        return self._tag + path if coding is None else b"\0%b\0%b%b" % (coding, self._tag, path)
 
-    def _admit(self, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
+    def _admit(self, asked: bytes, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
         """Take a job's result into the caches. None if it says "unchanged" of what is not there any more."""
-        key = self._key(job.path, coding)
+        key = self._key(asked, coding)
         if coding is None:
             job = job._replace(suffixes=self._template.suffixes)  # the next look is for all variants again
         pathnames = self._caches.pathnames
@@ -206,10 +200,10 @@ class Files:
             self._caches.files.drop(old.identity)
         if result.outcome is not Outcome.FILE:
             life = self._valid if result.outcome is Outcome.DIRECTORY else self._caches.settings.negative_valid
-            entry = Translation(job, coding, result, now + life)
+            entry = Translation(asked, job, coding, result, now + life)
             pathnames.put(key, entry)
             return _Found(entry, None, None)
-        entry = Translation(job, coding, result, now + self._valid)
+        entry = Translation(asked, job, coding, result, now + self._valid)
         representation, content = self._keep(entry, result)
         pathnames.put(key, entry)
         return _Found(entry, representation, content)
@@ -230,9 +224,12 @@ class Files:
             content = Content(identity, data)
         else:
             content = held
-        path, coding = entry.job.path, entry.coding
-        name = path + result.name if coding is None else path.rpartition(b".")[0]
-        variant = Variant(media_type(name), coding, bool(coding or result.suffixes), self._extra)
+        coding = entry.coding
+        name = entry.job.path + result.name if coding is None else entry.job.path.rpartition(b".")[0]
+        root = self._root
+        media = media_type(name, root.media_types)
+        fields = root.fields(root.prefix + entry.asked, root.prefix + name, media)
+        variant = Variant(media, coding, bool(coding or result.suffixes), fields)
         known = headers.get((identity, variant))
         representation = known or Representation(identity, variant, self._now.wall)
         representation.take_content(content)
@@ -266,7 +263,7 @@ class Files:
             return None
         stored = translation.job.path + translation.name + SUFFIXES[coding]
         go_on = partial(self._variant_found, request, path, base, coding)
-        entry = self._get(self._key(stored, coding))
+        entry = self._get(self._key(path, coding))
         if entry is None:
             return Pending(translation.job._replace(path=stored, suffixes=()), go_on)
         entry.used = True
@@ -298,7 +295,7 @@ class Files:
         """To the form with the closing slash; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
         query = b"?" + quote_query(request.query) if request.query else b""
         location = quote_path(request.path) + b"/" + query
-        return fixed(301, (*self._extra, (b"Location", location)))
+        return fixed(301, (*self._errors.extra, (b"Location", location)))
 
     def _content(self, request: Request, representation: Representation, content: Content) -> Response:
         """200, 206 or 416 (RFC 9110, 14.2: Range counts only for GET, and after the conditions)."""

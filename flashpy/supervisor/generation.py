@@ -72,8 +72,7 @@ class Generation:
     @property
     def roots(self) -> list[bytes]:
         """The directories that helpers read."""
-        site = self.config.site
-        return [os.fsencode(os.path.abspath(root)) for root in (site.root, *site.allowed_roots)]
+        return [os.fsencode(os.path.abspath(root)) for root in self.config.roots]
 
     @property
     def listeners(self) -> list[socket.socket]:

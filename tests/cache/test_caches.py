@@ -29,7 +29,7 @@ def representation(of: Identity | None = None, variant: Variant = HTML) -> Repre
 
 def translation(path: bytes = b"/a") -> Translation:
     """A translation of a path, to nothing yet."""
-    return Translation(Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
+    return Translation(path, Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
 
 
 def opened(path: Path) -> Descriptor:

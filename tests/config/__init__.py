@@ -1,1 +1,1 @@
-"""Tests of flashpy.cache."""
+"""Tests of flashpy.config."""

@@ -7,7 +7,7 @@ import pytest
 
 from flashpy.buffers import Descriptor
 from flashpy.dispatch.lane import BATCH, SAMPLE, Lane
-from flashpy.job.kinds import Check, Identity, Job, Load, Translate
+from flashpy.job.kinds import Check, Identity, Job, List, Load, Translate
 
 SOME = Identity(1, 2, 3, 4, 5)
 
@@ -63,6 +63,17 @@ def test_no_more_at_work_than_the_width() -> None:
     for _ in range(20):
         lane.add(translate("e"), 0.0)
     assert len(all_of(lane)) == 8 - 3
+
+
+def test_listings_leave_a_helper_too() -> None:
+    lane = Lanes(2, 2, 0.0)
+    for name in (b"/a/", b"/b/"):
+        lane.add(Task(List((b"/",), name)), 0.0)
+    assert all_of(lane) == [List((b"/",), b"/a/")]
+    lane.add(translate("a"), 0.0)
+    assert all_of(lane) == [translate("a").job]
+    lane.end(List((b"/",), b"/a/"), 0.1, 0.1)
+    assert all_of(lane) == [List((b"/",), b"/b/")]
 
 
 def test_loads_leave_a_helper_and_one_is_always_under_way(file: Descriptor) -> None:

@@ -22,7 +22,7 @@ from flashpy.event.routing import Routing
 from flashpy.job.encode import LEVELS
 from flashpy.job.kinds import CpuJob, Encode, Identity, Outcome, Result, Translate, Verify
 from flashpy.job.passwords import apr1
-from flashpy.job.perform import identity_of
+from flashpy.job.places import identity_of
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection

@@ -16,7 +16,8 @@ from flashpy.event import pool as pool_module
 from flashpy.event import programs
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter
-from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
+from flashpy.job.entries import unpack
+from flashpy.job.kinds import KNOWN, Check, DiskJob, List, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection
@@ -58,7 +59,7 @@ async def stopped(victims: list[int]) -> AsyncIterator[None]:
             os.kill(victim, signal.SIGCONT)
 
 
-async def done(pool: HelperPool, job: Translate | Load) -> Result:
+async def done(pool: HelperPool, job: DiskJob) -> Result:
     """The result of a job."""
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     pool.run(job, future.set_result)
@@ -108,6 +109,18 @@ async def test_loads_windows(tmp_path: Path) -> None:
     async with pool_of(1, 1) as pool:
         assert (await done(pool, Load(file, 1, 299_999))).outcome is Outcome.LOADED
         assert (await done(pool, Load(file, 400_000, 10))).outcome is Outcome.LOADED  # beyond the end: nothing to do
+
+
+async def test_lists_directories(tmp_path: Path) -> None:
+    """A page may be longer than any message; what is no directory is said without one."""
+    for number in range(1000):
+        (tmp_path / f"{number:04d}{'x' * 240}").write_bytes(b"")
+    async with pool_of(1, 1, root=tmp_path, sandbox=[tmp_path]) as pool:
+        listed = await done(pool, List((os.fsencode(tmp_path),), b"/", length=1000))
+        assert listed.outcome is Outcome.LISTED and listed.file is not None
+        assert [entry.name[:4] for entry in unpack(listed.file).entries] == [b"%04d" % number for number in range(1000)]
+        missing = await done(pool, List((os.fsencode(tmp_path),), b"/none/"))
+        assert missing.outcome is Outcome.MISSING
 
 
 async def test_equal_jobs_in_flight_are_done_once(tmp_path: Path) -> None:

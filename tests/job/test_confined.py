@@ -15,10 +15,13 @@ import pytest
 from flashpy import landlock
 from flashpy.buffers import Descriptor
 from flashpy.job import perform as performing
+from flashpy.job import places
 from flashpy.job.confined import confine
+from flashpy.job.entries import unpack
 from flashpy.job.framing import decode_result, encode_job
-from flashpy.job.kinds import KNOWN, Check, Job, Load, Outcome, Result, Translate
-from flashpy.job.perform import identity_of, perform
+from flashpy.job.kinds import KNOWN, Check, Job, List, Load, Outcome, Result, Translate
+from flashpy.job.perform import perform
+from flashpy.job.places import identity_of
 from flashpy.job.programs import descriptors_in, send_with, serve
 from tests.children import NOBODY, become, needs_landlock, needs_root, open_directory
 from tests.running import PATIENCE
@@ -121,7 +124,7 @@ def test_what_is_served_is_served_as_without(
     place: Path, path: str, outcome: Outcome, openat2: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By openat2 and by O_PATH, small and large, by absolute links into the root and by links into an allowed one."""
-    monkeypatch.setattr(performing, "_SYS_OPENAT2", openat2)
+    monkeypatch.setattr(places, "_SYS_OPENAT2", openat2)
     with Helper(roots_of(place)) as helper:
         result = helper.do(job(place, path))
         assert result.outcome is outcome
@@ -135,6 +138,26 @@ def test_checks_and_what_is_unchanged(place: Path) -> None:
     with Helper([place / "site"]) as helper:
         assert helper.do(Check((known._replace(suffixes=()),))).body == KNOWN
         assert helper.do(known)[:1] == (Outcome.UNCHANGED,)
+
+
+def names_in(result: Result) -> list[bytes]:
+    """What a listing names."""
+    assert result.outcome is Outcome.LISTED and result.file is not None
+    return [entry.name for entry in unpack(result.file).entries]
+
+
+@needs_landlock
+def test_listings(place: Path) -> None:
+    """They are told in a file that takes no right; of a root that was replaced, the next helper tells."""
+    listing = List(tuple(map(os.fsencode, roots_of(place))), b"/")
+    with Helper(roots_of(place)) as helper:
+        assert names_in(helper.do(listing)) == [b"dir", b"over", b"by-path", b"large", b"small", b"small.gz"]
+        assert names_in(helper.do(listing._replace(path=b"/over/"))) == [b"index.html"]
+        assert helper.do(listing._replace(path=b"/out/")).outcome is Outcome.MISSING
+        assert helper.do(List((b"/etc",), b"/")).outcome is Outcome.FORBIDDEN
+        deploy(place / "site", b"new")
+        assert helper.do(listing).outcome is Outcome.STALE
+        assert helper.has_ended()
 
 
 @needs_landlock

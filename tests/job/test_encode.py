@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from flashpy.buffers import Descriptor
 from flashpy.job.encode import LEVELS, SMALL, encode, encoder
 from flashpy.job.kinds import Encode, Identity, Outcome, Result
-from flashpy.job.perform import identity_of, perform
+from flashpy.job.perform import perform
+from flashpy.job.places import identity_of
 from tests.running import PATIENCE, REPOSITORY
 
 if sys.version_info >= (3, 14):
@@ -168,7 +169,7 @@ import os, resource
 from flashpy.buffers import Descriptor
 from flashpy.job.encode import LEVELS, encode, encoder
 from flashpy.job.kinds import Encode
-from flashpy.job.perform import identity_of
+from flashpy.job.places import identity_of
 file = Descriptor(os.open({str(path)!r}, os.O_RDONLY))
 identity = identity_of(os.fstat(file.fd))
 for coding in LEVELS:

@@ -14,7 +14,8 @@ import pytest
 from flashpy.buffers import Descriptor
 from flashpy.job.framing import decode_result, encode_result
 from flashpy.job.kinds import KNOWN, Check, Identity, Load, Outcome, Result, Translate
-from flashpy.job.perform import identity_of, perform
+from flashpy.job.perform import perform
+from flashpy.job.places import identity_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = 1000
@@ -41,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With openat2(2), and without it, as older kernels and some sandboxes are."""
     if request.param == "no-openat2":
-        monkeypatch.setattr("flashpy.job.perform._SYS_OPENAT2", 9999)
+        monkeypatch.setattr("flashpy.job.places._SYS_OPENAT2", 9999)
     return str(request.param)
 
 

@@ -20,7 +20,8 @@ from flashpy.resource.answer import Answer, Pending
 from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
-from flashpy.settings import CacheSection, SiteSection
+from flashpy.resource.root import Root, absolute
+from flashpy.settings import CacheSection
 from tests.http.making import request
 
 WALL = 1_700_000_000.0
@@ -64,7 +65,8 @@ class Served:
         self.runner = Recorder()
         self.caches = Caches(CacheSection(**{"small_file": 100, **cache}))
         errors = ErrorPages(((b"Server", b"flashpy"),))
-        self.files = Files(SiteSection(root=os.fspath(root), **site), self.caches, self.runner, self.now, errors, 10)
+        served = Root(absolute(os.fspath(root)), fields=lambda *_: errors.extra)._replace(**site)
+        self.files = Files(served, self.caches, self.runner, self.now, errors, 10)
 
     def answer(self, asked: Request | bytes) -> Answer:
         """What is answered at once."""
@@ -200,7 +202,7 @@ def test_stale_while_revalidate(serve: Serve, known: str) -> None:
 
 def test_variants_are_looked_for_again(serve: Serve) -> None:
     """A check opens nothing and knows nothing of siblings, so where they matter the look is a whole translation."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0)
     served.ask(b"/a.txt")
     served.write("a.txt.gz", b"packed")
     served.later(1.5)
@@ -356,7 +358,7 @@ def test_hidden_names_take_no_job(serve: Serve, path: bytes) -> None:
 
 def test_dotfiles_and_well_known(serve: Serve) -> None:
     """``dotfiles`` allows them; /.well-known/ is always served (RFC 8615)."""
-    served = serve(site={"dotfiles": True})
+    served = serve(site={"hidden": lambda path: False})
     served.write(".git/config", b"public")
     served.write(".well-known/x", b"known")
     assert seen(served.ask(b"/.git/config")) == (200, b"public")
@@ -381,7 +383,7 @@ NOTHING = dict.fromkeys(BUDGETS, 0)
 @pytest.mark.parametrize("budget", [{name: 0} for name in BUDGETS] + [NOTHING], ids=[*BUDGETS, "all"])
 def test_a_budget_of_zero_still_serves(serve: Serve, budget: dict[str, int]) -> None:
     """Without a cache it is slower, not different."""
-    served = serve(site={"precompressed": ("gzip",)}, **budget)
+    served = serve(site={"suffixes": (b".gz",)}, **budget)
     served.write("a.txt.gz", b"packed")
     for _ in range(2):
         assert seen(served.ask(b"/a.txt")) == (200, b"hello")
@@ -466,7 +468,7 @@ def test_a_variant_that_cannot_be_read_is_no_loop(
 ) -> None:
     """A sibling that is listed but never served leads to the file itself, also where no cache remembers that, and
     where a job takes longer than its result is believed."""
-    served = serve(site={"precompressed": ("gzip",)}, **budget)
+    served = serve(site={"suffixes": (b".gz",)}, **budget)
     (tmp_path / "a.txt.gz").symlink_to("/etc/passwd")
 
     def delayed(result: Result) -> Result:
@@ -482,7 +484,7 @@ def test_a_variant_that_cannot_be_read_is_no_loop(
 @pytest.mark.parametrize("entries", [1, 10])
 def test_a_variant_is_looked_for_again(serve: Serve, tmp_path: Path, entries: int) -> None:
     """A file that was asked for alone, because its variant failed, is not alone for ever."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0, pathname_entries=entries)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0, pathname_entries=entries)
     (tmp_path / "a.txt.gz").symlink_to("/etc/passwd")
     asked = request(b"/a.txt", accept_encoding=b"gzip")
     assert seen(served.ask(asked)) == (200, b"hello")
@@ -497,7 +499,7 @@ def test_a_variant_is_looked_for_again(serve: Serve, tmp_path: Path, entries: in
 
 def test_variants(serve: Serve) -> None:
     """RFC 9110, 12.5.3, 12.5.5 and 8.8.3.3: coding, Vary and a validator of each variant's own."""
-    served = serve(site={"precompressed": ("br", "gzip")})
+    served = serve(site={"suffixes": (b".br", b".gz")})
     served.write("dir/index.html.gz", b"packed")
     plain = served.ask(b"/dir/")
     packed = served.ask(request(b"/dir/", accept_encoding=b"gzip, br"))
@@ -520,13 +522,13 @@ def test_variants(serve: Serve) -> None:
 
 def test_without_variants_there_is_no_vary(serve: Serve) -> None:
     """RFC 9110, 12.5.5: what does not vary need not say so."""
-    served = serve(site={"precompressed": ("br", "gzip")})
+    served = serve(site={"suffixes": (b".br", b".gz")})
     assert b"vary" not in fields_of(served.ask(request(b"/a.txt", accept_encoding=b"gzip")))
 
 
 def test_a_variant_that_has_gone(serve: Serve) -> None:
     """Between two looks at the file its sibling may vanish: then the file itself is the answer."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0)
     served.write("a.txt.gz", b"packed")
     asked = request(b"/a.txt", accept_encoding=b"gzip")
     served.ask(b"/a.txt")
@@ -539,7 +541,7 @@ def test_a_variant_that_has_gone(serve: Serve) -> None:
 
 def test_conditions_and_ranges_of_a_variant(serve: Serve) -> None:
     """RFC 9110, 13 and 14 are about the representation that is selected."""
-    served = serve(site={"precompressed": ("gzip",)})
+    served = serve(site={"suffixes": (b".gz",)})
     served.write("a.txt.gz", b"packed")
     packed = served.ask(request(b"/a.txt", accept_encoding=b"gzip"))
     etag = fields_of(packed)[b"etag"]
