@@ -8,6 +8,9 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+IN_MEMORY = -1
+"""The device of a descriptor that has no disk behind it (memfd_create(2)): what it holds can always be sent at once."""
+
 
 class Descriptor:
     """An open file descriptor with its owner's count: it is closed when the last reference to it goes.

@@ -63,6 +63,7 @@ class Metrics:
         "jobs",
         "jobs_cancelled",
         "jobs_late",
+        "jobs_refused",
         "loads",
         "loads_ahead",
         "mispredictions",
@@ -83,6 +84,7 @@ class Metrics:
         self.jobs = 0  # handed to helpers; equal ones in flight count once
         self.jobs_cancelled = 0  # dropped unbegun, because whoever wanted them had gone
         self.jobs_late = 0  # waited for longer than helpers.timeout
+        self.jobs_refused = 0  # codings and passwords, because too many waited or nobody could do them
         self.loads = 0  # windows that were not resident
         self.loads_ahead = 0  # windows that were loaded before their turn
         self.residency_hits = 0

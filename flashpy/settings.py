@@ -138,7 +138,8 @@ class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """The pool of helper processes that do what may block."""
+    """The helper processes: a pool for what may wait for a disk, and a small one for what takes a processor's time
+    (``cpu``; 0: as many as there are processors but one, up to 4)."""
 
     min: Annotated[int, Meta(ge=1, le=256)] = 2
     max: Annotated[int, Meta(ge=1, le=256)] = 8
@@ -146,6 +147,7 @@ class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
     idle: Seconds = 30.0
     timeout: Seconds = 30.0
     anticipate: bool = True
+    cpu: Annotated[int, Meta(ge=0, le=64)] = 0
 
 
 class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):

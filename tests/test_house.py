@@ -18,6 +18,7 @@ LAYERS = {
     "buffers": 0,
     "errors": 0,
     "landlock": 0,
+    "libraries": 0,
     "memory": 0,
     "metrics": 0,
     "notify": 0,
@@ -64,7 +65,10 @@ PURE = (
     *("http", "routing", "access", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
 )
-CPU_LIBRARIES = {"flashpy/job/passwords.py": {"bcrypt"}}
+CPU_LIBRARIES = {
+    "flashpy/job/encode.py": {"brotli", "backports", "compression", "zlib_ng"},
+    "flashpy/job/passwords.py": {"bcrypt"},
+}
 """What CPU helpers use beside the standard library; imported where it is needed, so that no disk helper has it."""
 # job.perform and job.programs are there to block
 PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords")

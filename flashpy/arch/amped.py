@@ -6,14 +6,17 @@ from typing import Any
 
 from flashpy.arch.events import EventDriven
 from flashpy.cache.residency import Residency
+from flashpy.event.cpupool import CpuPool, default_helpers
 from flashpy.event.helpers import HelperPool
+from flashpy.event.routing import Routing
 from flashpy.job.kinds import Runner
 
 
 class Amped(EventDriven):
-    """Asks the residency test before it sends of a file, and gives jobs to a pool of helpers."""
+    """Asks the residency test before it sends of a file, and gives jobs to two pools of helpers."""
 
     _pool: HelperPool | None = None
+    _cpu_pool: CpuPool | None = None
 
     def _make_residency(self) -> Residency:
         return Residency(self._config.cache.valid)
@@ -25,9 +28,14 @@ class Amped(EventDriven):
         small = config.cache.small_file
         self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, self._starter, roots)
         await self._pool.start()
-        return self._pool
+        helpers, most = config.helpers, config.helpers.cpu or default_helpers()
+        self._cpu_pool = CpuPool(loop, self._starter, self._now, self._metrics, most, helpers.idle, helpers.timeout)
+        return Routing(self._pool, self._cpu_pool)
 
     async def _close_runner(self) -> None:
+        if self._cpu_pool is not None:
+            await self._cpu_pool.close()
+            self._cpu_pool = None
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -35,7 +43,10 @@ class Amped(EventDriven):
     def _tick_runner(self) -> None:
         if self._pool is not None:
             self._pool.tick()
+        if self._cpu_pool is not None:
+            self._cpu_pool.tick()
 
     def snapshot(self) -> dict[str, Any]:
         """See Architecture."""
-        return {**super().snapshot(), "pool": self._pool.snapshot() if self._pool else {}}
+        pools = {"pool": self._pool, "cpu_pool": self._cpu_pool}
+        return super().snapshot() | {name: pool.snapshot() if pool else {} for name, pool in pools.items()}

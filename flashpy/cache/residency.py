@@ -17,7 +17,7 @@ import errno
 import os
 from enum import Enum, auto
 
-from flashpy.buffers import Descriptor
+from flashpy.buffers import IN_MEMORY, Descriptor
 
 _SYS_CACHESTAT = 451
 PAGE = 4096
@@ -129,7 +129,7 @@ class Residency:
         """
         means = self._means.get(file.device)
         if means is None:
-            return False
+            return file.device == IN_MEMORY
         trusted = means is Means.MEMORY or not self.busy(file, now)
         if file.loaded is not None and trusted:
             first, end, until = file.loaded.get(offset // WINDOW, (0, 0, 0.0))

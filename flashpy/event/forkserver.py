@@ -19,17 +19,20 @@ _CMSG_ROOM = socket.CMSG_SPACE(4)
 
 
 class ForkServer:
-    """The process that helpers are forked from. ``born`` is called with the process id and the pipe of each."""
+    """The process that helpers are forked from. ``name`` is that of its program, ``least`` the number of helpers to
+    begin with; ``born`` is called with the process id and the pipe of each."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         starter: Starter,
+        name: str,
         least: int,
         born: Callable[[int, socket.socket], None],
     ) -> None:
         self._loop = loop
         self._starter = starter
+        self._name = name
         self._least = least
         self._born = born
         self._count = 0  # born, ever
@@ -54,11 +57,13 @@ class ForkServer:
         """
         self._ready = self._loop.create_future()
         try:
-            await self._adopt(await self._starter.start("disk"))
+            await self._adopt(await self._starter.start(self._name))
             await asyncio.wait_for(self._ready, _START_SECONDS)
         except TimeoutError:
             raise StartError(_NOT_STARTED) from None
         finally:
+            if self._ready.done():
+                self._ready.exception()  # it is known, whether or not it was waited for
             self._ready = None
 
     async def close(self) -> None:
@@ -67,6 +72,7 @@ class ForkServer:
         self._drop_control()
         if self._restarting is not None:
             self._restarting.cancel()
+        self._fail()
         program, self._program = self._program, None
         if program is not None:
             await program.ended()
@@ -86,6 +92,7 @@ class ForkServer:
         if self._closed:
             program.control.close()
             await program.ended()
+            self._fail()
             return
         self._program, self._control = program, program.control
         self._loop.add_reader(program.control.fileno(), self._readable)
@@ -127,11 +134,15 @@ class ForkServer:
     def _died(self) -> None:
         self._drop_control()
         if self._ready is not None:
-            if not self._ready.done():
-                self._ready.set_exception(StartError(_NOT_STARTED))
+            self._fail()
         elif not self._closed:
             _log.error("The fork server of the helpers died; starting another.")
             self._restarting = self._loop.create_task(self._restart())
+
+    def _fail(self) -> None:
+        """Nobody need wait for its start any more."""
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(StartError(_NOT_STARTED))
 
     async def _restart(self) -> None:
         """Start another."""
@@ -142,7 +153,7 @@ class ForkServer:
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
-                program = await self._starter.start("disk")
+                program = await self._starter.start(self._name)
             except StartError as error:
                 _log.error("The fork server of the helpers does not start: %s", error)
                 continue

@@ -1,80 +1,55 @@
-"""The pool of helper processes: the runner of the AMPED architecture (Flash, section 3.4).
+"""The pool of disk helpers: the runner of the AMPED architecture (Flash, section 3.4).
 
 Each helper has one job at a time; the queues are here, one for each device (dispatch.lane), so that priorities,
 coalescing and giving a job to another helper are work on lists, and a device that is slow or dead keeps only the
-helpers that it has. A helper is linked by a Unix socket pair; the loop learns of a result as of any other event.
+helpers that it has.
 """
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
 import select
-import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from flashpy.dispatch.lane import Lane
 from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
+from flashpy.event.pool import Done, Helper, Pool, Task, Wanted
 from flashpy.event.programs import Starter
-from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
-from flashpy.job.kinds import Check, Job, List, Load, Outcome, Result, Translate, always
-from flashpy.job.programs import descriptors_in, send_with
-from flashpy.metrics import STALL_BOUNDS, Metrics
+from flashpy.job.kinds import Check, DiskJob, List, Load, Outcome, Result, Translate, always
+from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection
 
 _log = logging.getLogger("flashpy.helpers")
 
-_MAX_KILLS, _MAX_LOSSES = 2, 10
 _MOST_COMPLAINTS = 1_000
 _MOST_LANES = 64
 _STUCK = 1.0
 """Seconds after which a helper counts as stuck with its job."""
 _MOUNTS = "/proc/self/mountinfo"
-_CMSG_ROOM = socket.CMSG_SPACE(4)
-Done = Callable[[Result], None]
-Wanted = Callable[[], bool]
 
 
-class _Task:
-    """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
+class _Task(Task[DiskJob]):
+    """A job that is for a device."""
 
-    __slots__ = ("began", "device", "job", "kills", "losses", "since", "stale", "waiting")
+    __slots__ = ("device", "stale")
 
-    def __init__(self, job: Job, device: int, now: float) -> None:
-        self.job = job
+    def __init__(self, job: DiskJob, device: int, now: float) -> None:
+        super().__init__(job, now)
         self.device = device
-        self.waiting: list[tuple[Done, Wanted, float]] = []
-        self.kills = 0  # helpers that died of it
-        self.losses = 0  # helpers that died with it, read or not
         self.stale = 0  # helpers that it has found to be so
-        self.since = now
-        self.began = now
-
-    def is_wanted(self) -> bool:
-        """Whether anybody still waits."""
-        return any(wanted() for _, wanted, _ in self.waiting)
 
 
 _Lane = Lane[_Task, Done]
+_Helper = Helper[_Task]
 
 
-class _Helper:
-    __slots__ = ("idle_since", "pid", "pipe", "task")
-
-    def __init__(self, pid: int, pipe: socket.socket, now: float) -> None:
-        self.pid = pid
-        self.pipe = pipe
-        self.task: _Task | None = None
-        self.idle_since = now
-
-
-class HelperPool:
-    """Runs jobs in helper processes (a job.kinds.Runner); grows and shrinks with its queues.
+class HelperPool(Pool[_Task]):
+    """Does in helper processes what may wait for a disk; grows and shrinks with its queues.
 
     ``roots`` are the directories that paths are taken from.
     """
@@ -89,22 +64,16 @@ class HelperPool:
         starter: Starter,
         roots: Iterable[bytes] = (),
     ) -> None:
-        self._loop = loop
+        super().__init__(loop, small, config.timeout, now, metrics)
         self._config = config
-        self._now = now
-        self._metrics = metrics
-        self._buffer = bytearray(small + HEAD_ROOM)
-        self._tasks: dict[Job, _Task] = {}  # all that are queued or in work: equal jobs are done once
+        self._tasks: dict[DiskJob, _Task] = {}  # all that are queued or in work: equal jobs are done once
         self._lanes: dict[int, _Lane] = {}  # by device; the first is the next to get a helper
         self._roots = {root: (os.path.realpath(root), os.stat(root).st_dev) for root in roots}
         self._places: dict[bytes, Places] = {}
         self._apart: dict[bytes, int] = {}  # beginnings of paths that have a lane of their own, by a negative number
         self._mounts = open(_MOUNTS, "rb", buffering=0)  # noqa: SIM115
         self._mounts_changed = select.poll()
-        self._idle: list[_Helper] = []  # the last to become idle is the next to work: its memory is warm
-        self._helpers: dict[int, _Helper] = {}
-        self._server = ForkServer(loop, starter, config.min, self._born)
-        self._closed = False
+        self._server = ForkServer(loop, starter, "disk", config.min, self._born)
         self._holding = False  # a timer for a stream that is waited for runs
         self._complained: set[str] = set()
 
@@ -122,10 +91,8 @@ class HelperPool:
 
     async def close(self) -> None:
         """End all helpers. Jobs that are not done are dropped."""
-        self._closed = True
+        self._part_with_all()
         self._mounts.close()
-        for helper in list(self._helpers.values()):
-            self._part_with(helper)
         await self._server.close()
 
     def tick(self) -> None:
@@ -147,10 +114,7 @@ class HelperPool:
         self._apart = {name: device for name, device in self._apart.items() if device in self._lanes}
         if self._mounts_changed.poll(0):
             self._read_mounts()
-        if len(self._helpers) > self._config.min and self._idle:
-            helper = self._idle[0]
-            if helper.idle_since + self._config.idle < now:
-                self._part_with(helper)
+        self._thin_out(self._config.min, self._config.idle)
         self._employ()
 
     def snapshot(self) -> dict[str, object]:
@@ -161,10 +125,10 @@ class HelperPool:
             "queued": sum(lane.waiting + lane.checks for lane in self._lanes.values()),
             "pids": sorted(helper.pid for helper in self._helpers.values()),
             "busy": sorted(helper.pid for helper in self._helpers.values() if helper.task is not None),
-            "devices": {self._name(device): lane.snapshot() for device, lane in self._lanes.items()},
+            "devices": {self._place(device): lane.snapshot() for device, lane in self._lanes.items()},
         }
 
-    def _name(self, device: int) -> str:
+    def _place(self, device: int) -> str:
         if device >= 0:
             return f"{os.major(device)}:{os.minor(device)}"
         return next((os.fsdecode(name) for name, number in self._apart.items() if number == device), "?")
@@ -174,18 +138,6 @@ class HelperPool:
         mounts = parse(self._mounts.readall() or b"")
         self._places = {root: Places(real, device, mounts) for root, (real, device) in self._roots.items()}
 
-    def _born(self, pid: int, pipe: socket.socket) -> None:
-        """A new helper is there."""
-        self._now.monotonic = time.monotonic()
-        if self._closed:
-            pipe.close()
-            return
-        helper = _Helper(pid, pipe, self._now.monotonic)
-        self._helpers[pipe.fileno()] = helper
-        self._loop.add_reader(pipe.fileno(), self._readable, helper)
-        self._idle.append(helper)
-        self._employ()
-
     def _grow(self) -> None:
         """Have as many helpers as the lanes want, within bounds."""
         wanted = sum(lane.wanted for lane in self._lanes.values())
@@ -194,7 +146,7 @@ class HelperPool:
 
     # Jobs
 
-    def run(self, job: Job, done: Done, wanted: Wanted = always) -> None:
+    def run(self, job: DiskJob, done: Done, wanted: Wanted = always) -> None:
         """Queue a job, or join an equal one (see job.kinds.Runner)."""
         now = self._now.monotonic
         if isinstance(job, Check):
@@ -210,7 +162,7 @@ class HelperPool:
         task.waiting.append((done, wanted, now + self._config.timeout))
         self._employ()
 
-    def _device(self, job: Job) -> int:
+    def _device(self, job: DiskJob) -> int:
         """The device that a job is for, as far as it is known without asking it."""
         if isinstance(job, Load):
             return job.file.device
@@ -283,24 +235,21 @@ class HelperPool:
         if not self._closed:
             self._employ()
 
-    def _give(self, helper: _Helper, task: _Task) -> None:
-        helper.task = task
-        task.began = self._now.monotonic
-        lane = self._lane(task.device)
-        lane.begin(task.job, task.began - task.since)
-        message, fds = encode_job(task.job)
-        try:
-            send_with(helper.pipe, [message], fds)
-        except OSError:
-            self._lost(helper, blame=False)
+    def _begin(self, task: _Task) -> None:
+        self._lane(task.device).begin(task.job, task.began - task.since)
 
-    def _take_back(self, helper: _Helper) -> _Task | None:
-        """A helper has ended with its job, or is gone."""
-        task, helper.task = helper.task, None
-        if task is not None:
-            now = self._now.monotonic
-            self._lane(task.device).end(task.job, now - task.began, now)
-        return task
+    def _end(self, task: _Task) -> None:
+        now = self._now.monotonic
+        self._lane(task.device).end(task.job, now - task.began, now)
+
+    def _queue_again(self, task: _Task) -> None:
+        self._lane(task.device).add(task, self._now.monotonic, first=True)
+
+    def _forget(self, task: _Task) -> None:
+        self._tasks.pop(task.job, None)
+
+    def _name(self, task: _Task) -> str:
+        return _describe(task.job)
 
     def _spread(self, batch: list[tuple[Translate, Done]], result: Result) -> None:
         """Give each of the joined checks its part of the result."""
@@ -308,93 +257,23 @@ class HelperPool:
         for index, (_, done) in enumerate(batch):
             self._deliver(done, result._replace(body=body[index : index + 1]))
 
-    def _readable(self, helper: _Helper) -> None:
-        """A result has come, or the helper has died."""
-        self._now.monotonic = time.monotonic()
-        try:
-            size, ancillary, _, _ = helper.pipe.recvmsg_into([self._buffer], _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
-        except BlockingIOError:
-            return
-        except OSError:  # it died with our job unread (ECONNRESET)
-            self._lost(helper, blame=False)
-            return
-        if not size or helper.task is None:
-            self._lost(helper)
-            return
-        try:
-            result = decode_result(memoryview(self._buffer)[:size], descriptors_in(ancillary))
-        except BadMessage as error:
-            _log.error("Helper %d talks nonsense (%s); it is replaced.", helper.pid, error)
-            self._lost(helper)
-            return
+    def _done(self, helper: _Helper, result: Result) -> None:
         if result.outcome is Outcome.STALE:
             self._retire(helper)
-            return
-        task = self._take_back(helper)
-        assert task is not None
-        helper.idle_since = self._now.monotonic
-        self._idle.append(helper)
-        self._employ()
-        self._finish(task, _checked(result))
-        iteration = self._loop.time()
-        late = time.monotonic() - iteration
-        if late > STALL_BOUNDS[0]:
-            self._metrics.stalls.note(iteration, late, f"after {_describe(task.job).lower()}")
+        else:
+            super()._done(helper, result)
 
-    def _finish(self, task: _Task, result: Result) -> None:
-        self._tasks.pop(task.job, None)
-        if result.outcome is Outcome.NO_DESCRIPTORS:
-            self._metrics.descriptors_exhausted += 1
-        elif result.outcome is Outcome.FAILED:
-            _log.error("%s failed: %s.", _describe(task.job), os.strerror(result.error) if result.error else "killed")
-        elif result.outcome is Outcome.FORBIDDEN or result.error == errno.EXDEV:
+    def _remark(self, task: _Task, result: Result) -> None:
+        if result.outcome is Outcome.FORBIDDEN or result.error == errno.EXDEV:
             self._complain(task.job, result)
-        result = result._replace(job=task.job)
-        for done, _, _ in task.waiting:
-            self._deliver(done, result)
 
-    def _expire(self, task: _Task, now: float) -> None:
-        """Tell those who have waited for too long. The job itself, if in work, cannot be called back."""
-        if any(until <= now for _, _, until in task.waiting):
-            late = [done for done, _, until in task.waiting if until <= now]
-            task.waiting = [waiter for waiter in task.waiting if waiter[2] > now]
-            self._metrics.jobs_late += len(late)
-            _log.warning("%s has taken longer than %g s.", _describe(task.job), self._config.timeout)
-            result = Result(Outcome.LATE, error=errno.ETIMEDOUT, job=task.job)
-            for done in late:
-                self._deliver(done, result)
-
-    def _deliver(self, done: Done, result: Result) -> None:
-        try:
-            done(result)
-        except Exception:
-            self._metrics.faults += 1
-            _log.exception("A result could not be delivered.")
-
-    def _complain(self, job: Job, result: Result) -> None:
+    def _complain(self, job: DiskJob, result: Result) -> None:
         """Say once of each path why the server does not serve what lies there: its owner will wonder."""
         what = _describe(job)
         if what not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
             self._complained.add(what)
             outside = "it leads outside the root (site.allowed_roots can allow that)"
             _log.warning("%s: %s.", what, outside if result.error == errno.EXDEV else os.strerror(result.error))
-
-    def _lost(self, helper: _Helper, blame: bool = True) -> None:
-        """A helper is gone: its job goes to another, unless it has killed helpers before."""
-        task = self._part_with(helper)
-        if self._closed:
-            return
-        self._metrics.helper_deaths += 1
-        _log.warning("Helper process %d died; another takes its place.", helper.pid)
-        if task is not None:
-            task.kills += blame
-            task.losses += 1
-            if task.kills >= _MAX_KILLS or task.losses >= _MAX_LOSSES:
-                self._finish(task, Result(Outcome.FAILED))
-            else:
-                self._lane(task.device).add(task, self._now.monotonic, first=True)
-        self._employ()
-        self._grow()
 
     def _retire(self, helper: _Helper) -> None:
         """A helper may read what the roots were, not what they are (job.confined): that is nobody's fault, and another
@@ -406,19 +285,9 @@ class HelperPool:
         if task.stale > self._config.total + 1:
             self._finish(task, Result(Outcome.FORBIDDEN, error=errno.EACCES))
         else:
-            self._lane(task.device).add(task, self._now.monotonic, first=True)
+            self._queue_again(task)
         self._employ()
         self._grow()
-
-    def _part_with(self, helper: _Helper) -> _Task | None:
-        """Close a helper's pipe, upon which it ends. The job that it had."""
-        if self._helpers.pop(helper.pipe.fileno(), None) is None:
-            return None
-        self._loop.remove_reader(helper.pipe.fileno())
-        helper.pipe.close()
-        with contextlib.suppress(ValueError):
-            self._idle.remove(helper)
-        return self._take_back(helper)
 
 
 def _beginning(path: bytes) -> bytes:
@@ -426,14 +295,7 @@ def _beginning(path: bytes) -> bytes:
     return path[: path.find(b"/", 1)] if b"/" in path[1:] else path
 
 
-def _checked(result: Result) -> Result:
-    """A file whose descriptor did not fit into our table (MSG_CTRUNC) is no file."""
-    if result.outcome in (Outcome.FILE, Outcome.LISTED) and result.file is None and result.body is None:
-        return Result(Outcome.NO_DESCRIPTORS)
-    return result
-
-
-def _describe(job: Job) -> str:
+def _describe(job: DiskJob) -> str:
     if isinstance(job, Translate):
         return f"Looking for {os.fsdecode(job.path)!r}"
     if isinstance(job, List):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from flashpy import libraries
 from flashpy.errors import StartError
 from flashpy.privileges import Identity
 
@@ -78,7 +79,7 @@ class Child:
 class LocalStarter:
     """Starts programs as children of this process (a Starter).
 
-    ``sandbox`` are the directories beneath which disk helpers may read; without any, wherever the user may.
+    ``sandbox`` are the directories beneath which disk helpers may read; without any, helpers may what the user may.
     """
 
     def __init__(self, sandbox: Sequence[bytes | str] = ()) -> None:
@@ -86,8 +87,17 @@ class LocalStarter:
 
     async def start(self, name: str) -> Program:
         """See Starter. Off the loop: running a program may have to read it from the disk."""
-        arguments = self._sandbox if name == "disk" else ()
-        return await asyncio.get_running_loop().run_in_executor(None, spawn, name, arguments)
+        return await asyncio.get_running_loop().run_in_executor(None, self._spawn, name)
+
+    def _spawn(self, name: str) -> Program:
+        if name == "encode":
+            return spawn(name, encode_arguments(bool(self._sandbox)))
+        return spawn(name, self._sandbox if name == "disk" else ())
+
+
+def encode_arguments(confined: bool) -> list[str]:
+    """The arguments of the program "encode"."""
+    return ["confined" if confined else "free", *libraries.directories()]
 
 
 def helper_program(name: str) -> Path:

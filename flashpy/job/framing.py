@@ -7,14 +7,16 @@ beside it (SCM_RIGHTS). A message is: kind (1 byte), then fields. Texts are leng
 import struct
 from collections.abc import Iterable, Sequence
 
-from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Identity, Job, List, Load, Outcome, Result, Sort, Translate
+from flashpy.buffers import IN_MEMORY, Descriptor
+from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Sort, Translate, Verify
 
-_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST = 1, 2, 3, 4
+_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_ENCODE, _KIND_VERIFY = range(1, 7)
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
 _CHECK = struct.Struct("=BI")
 _TRANSLATE = struct.Struct("=BIBBBB")
+_ENCODE = struct.Struct("=BiB")
+_VERIFY = struct.Struct("=B")
 _LIST = struct.Struct("=BIIB??BH")
 _RESULT = struct.Struct("=BiBBB")
 _LENGTH = struct.Struct("=I")
@@ -36,7 +38,19 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
         return head + _pack(_encode_translate(translation) for translation in job.translations), []
     if isinstance(job, List):
         return _encode_list(job), []
+    if isinstance(job, Encode):
+        return _encode_encode(job)
+    if isinstance(job, Verify):
+        return _VERIFY.pack(_KIND_VERIFY) + _pack(job), []
     return _encode_translate(job), []
+
+
+def _encode_encode(job: Encode) -> tuple[bytes, list[int]]:
+    is_open = isinstance(job.source, Descriptor)
+    head = _ENCODE.pack(_KIND_ENCODE, job.level, is_open) + _IDENTITY.pack(*job.identity) + _pack((job.coding,))
+    if isinstance(job.source, Descriptor):
+        return head, [job.source.fd]
+    return head + job.source, []
 
 
 def _encode_translate(job: Translate) -> bytes:
@@ -64,9 +78,25 @@ def decode_job(message: bytes, fds: Sequence[int]) -> Job:
             return Check(tuple(_decode_translate(text) for text in _unpack(message, _CHECK.size, count)))
         if message[0] == _KIND_LIST:
             return _decode_list(message)
+        if message[0] == _KIND_ENCODE:
+            return _decode_encode(message, fds)
+        if message[0] == _KIND_VERIFY:
+            return Verify(*_unpack(message, _VERIFY.size, 2))
         return _decode_translate(message)
     except (struct.error, IndexError, ValueError) as error:
         raise BadMessage(f"no job: {message[:80]!r}") from error
+
+
+def _decode_encode(message: bytes, fds: Sequence[int]) -> Encode:
+    _, level, is_open = _ENCODE.unpack_from(message)
+    position = _ENCODE.size
+    identity = Identity._make(_IDENTITY.unpack_from(message, position))
+    position += _IDENTITY.size
+    (coding,) = _unpack(message, position, 1)
+    if is_open:
+        (fd,) = fds
+        return Encode(Descriptor(fd), identity, coding, level)
+    return Encode(message[position + _LENGTH.size + len(coding) :], identity, coding, level)
 
 
 def _decode_translate(message: bytes) -> Translate:
@@ -119,7 +149,7 @@ def decode_result(message: bytes | memoryview, fds: Sequence[int]) -> Result:
         body = bytes(message[position:]) if has_body else None
         file = files[0] if files else None
         if file and identity:
-            file.device = identity.device
+            file.device = IN_MEMORY if outcome == Outcome.ENCODED else identity.device
         return Result(Outcome(outcome), identity, file, body, tuple(texts[1:]), texts[0], error)
     except (struct.error, IndexError, ValueError) as problem:
         raise BadMessage(f"no result: {bytes(message[:80])!r}") from problem

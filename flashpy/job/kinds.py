@@ -35,8 +35,12 @@ class Outcome(IntEnum):
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
     LISTED = 11  # List: the file is the page, as job.entries has packed it
+    ENCODED = 20  # Encode: the coded form
+    GROWN = 21  # Encode: it would be no smaller
+    CHANGED = 22  # Encode: the file is not the version that was asked for, or has become another meanwhile
     PASSED = 23  # Verify: the password has this hash
     REFUSED = 24  # Verify: it has not
+    BUSY = 25  # Encode, Verify: too many wait already; it has not been begun
 
 
 class Translate(NamedTuple):
@@ -104,6 +108,17 @@ class List(NamedTuple):
     hide: tuple[bytes, ...] = ()
 
 
+class Encode(NamedTuple):
+    """Make the coded form of a version of a file: ``coding`` is a content coding (RFC 9110, 8.4.1), ``level`` the
+    encoder's. ``source`` is the open file, or its bytes where they are at hand and no more than fit through a socket
+    (128 KiB). The size is the asker's to bound."""
+
+    source: Descriptor | bytes
+    identity: Identity
+    coding: bytes
+    level: int
+
+
 class Verify(NamedTuple):
     """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
 
@@ -114,15 +129,23 @@ class Verify(NamedTuple):
         return "Verify(...)"  # a job may be logged, a password never
 
 
-Job = Translate | Load | Check | List
+DiskJob = Translate | Load | Check | List
+"""What may wait for a disk."""
+CpuJob = Encode | Verify
+"""What takes a processor's time."""
+Job = DiskJob | CpuJob
 
 
 class Result(NamedTuple):
-    """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log. LISTED has
-    the directory's identity, and the page in a file (memfd_create(2)).
+    """The result of a job. What follows ``outcome`` is for FILE, LISTED and ENCODED; ``error`` (an errno, or 0) for the
+    log.
 
-    ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is the
-    index name that was found, or empty. ``job`` is the job itself, put there by the runner: it does not travel.
+    LISTED has the directory's identity, and the page in a file (memfd_create(2)).
+
+    FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
+    the index name that was found, or empty. ENCODED: ``identity`` is the file's, but with the size of the coded form,
+    which is in ``body`` if it is small, else in ``file``, a sealed memfd; ``name`` says by which encoder, of which
+    version, at which level it was made. ``job`` is the job itself, put there by the runner: it does not travel.
     """
 
     outcome: Outcome

@@ -10,7 +10,7 @@ import os
 import stat
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Identity, Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Encode, Identity, Job, Load, Outcome, Result, Translate, Verify
 from flashpy.job.listing import list_directory
 from flashpy.job.places import failure, identity_of, open_place, root_of
 
@@ -24,7 +24,13 @@ def perform(job: Job) -> Result:
             return translate(job)
         if isinstance(job, Load):
             return load(job)
-        return check(job) if isinstance(job, Check) else list_directory(job)
+        if isinstance(job, Check):
+            return check(job)
+        if isinstance(job, Encode | Verify):
+            from flashpy.job import cpu  # a disk helper has no use for it
+
+            return cpu.perform(job)
+        return list_directory(job)
     except OSError as error:
         return failure(error)
     except MemoryError:

@@ -31,10 +31,13 @@ _CMSG_ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 _BEGUN = struct.Struct("=i")  # a helper's first word to its fork server: an errno, or 0 if it can work
 _BEGIN_SECONDS = 10.0
 
+NICE = 5
+"""How nice (nice(2)) a helper is to the loop, if it mostly waits for disks."""
+
 Perform = Callable[[Job], Result]
 
 
-def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str) -> NoReturn:
+def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str, niceness: int = NICE) -> NoReturn:
     """Fork a helper for each byte that arrives on ``control``, until it is closed.
 
     ``begin`` is called in each helper, and gives what carries out its jobs; a helper that cannot begin (OSError), or
@@ -47,7 +50,7 @@ def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     server = os.getppid()
     set_title(f"flashpy: fork server of {server}")
-    yield_to_others()
+    yield_to_others(niceness)
     gc.collect()
     gc.freeze()
     try:
@@ -99,12 +102,12 @@ def _report(control: socket.socket, pid: int, ours: socket.socket) -> None:
         send_with(control, [BORN.pack(pid, 0)], [ours.fileno()])
 
 
-def yield_to_others() -> None:
+def yield_to_others(niceness: int = NICE) -> None:
     """Let the server's loop run first where it and its helpers share a core: a helper that is woken by a job does not
-    push the loop aside (SCHED_BATCH, sched(7)), and the loop gets the greater share. Helpers mostly wait for disks."""
+    push the loop aside (SCHED_BATCH, sched(7)), and the loop gets the greater share."""
     try:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.nice(5)
+        os.nice(niceness)
     except OSError:
         pass  # forbidden here: it goes without
 

@@ -113,7 +113,12 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
         ("[sever]\nbacklog = 1\n", 1, "sever", "server was probably meant"),
         ("[server]\nsmall_file = 1\n", 2, "server.small_file", "it belongs to the section [cache]"),
         ('[site]\nroot = "a"\n[server]\nroot = "b"\n', 4, "server.root", "it belongs to the section [site]"),
-        ("[helpers]\nxyzzy = 1\n", 2, "helpers.xyzzy", "the keys here are anticipate, idle, max, min, timeout, total"),
+        (
+            "[helpers]\nxyzzy = 1\n",
+            2,
+            "helpers.xyzzy",
+            "the keys here are anticipate, cpu, idle, max, min, timeout, total",
+        ),
         ('site.roott = "a"\n', 1, "site.roott", "site.root was probably meant"),
         ("server = { bindd = 1 }\n", 1, "server.bindd", "server.bind was probably meant"),
     ],

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor
-from flashpy.event import helpers, programs
+from flashpy.event import pool as pool_module
+from flashpy.event import programs
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter
 from flashpy.job.entries import unpack
-from flashpy.job.kinds import KNOWN, Check, Job, List, Load, Outcome, Result, Translate
+from flashpy.job.kinds import KNOWN, Check, DiskJob, List, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection
@@ -58,7 +59,7 @@ async def stopped(victims: list[int]) -> AsyncIterator[None]:
             os.kill(victim, signal.SIGCONT)
 
 
-async def done(pool: HelperPool, job: Job) -> Result:
+async def done(pool: HelperPool, job: DiskJob) -> Result:
     """The result of a job."""
     future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     pool.run(job, future.set_result)
@@ -296,7 +297,7 @@ async def test_a_job_that_dead_helpers_have_not_read_is_not_to_blame(tmp_path: P
 
 
 async def test_a_job_is_not_given_away_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helpers, "_MAX_LOSSES", 1)
+    monkeypatch.setattr(pool_module, "_MAX_LOSSES", 1)
     async with pool_of(2, 2) as pool, stopped(pids(pool)):
         results: list[Result] = []
         pool.run(translate(tmp_path, b"/x"), results.append)

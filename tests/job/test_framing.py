@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashpy.buffers import Descriptor
+from flashpy.buffers import IN_MEMORY, Descriptor
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_job, decode_result, encode_job, encode_result
-from flashpy.job.kinds import Check, Identity, List, Load, Outcome, Result, Sort, Translate
+from flashpy.job.kinds import Check, Encode, Identity, List, Load, Outcome, Result, Sort, Translate, Verify
 
 SIGNED = st.integers(-(2**63), 2**63 - 1)
 UNSIGNED = st.integers(0, 2**64 - 1)
@@ -162,3 +162,46 @@ def test_an_unknown_outcome_is_bad_and_its_descriptor_closed() -> None:
         decode_result(message, [fd])
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+@given(st.binary(max_size=5_000), IDENTITIES, st.binary(max_size=20), st.integers(-(2**31), 2**31 - 1))
+def test_encode_round_trip(source: bytes, identity: Identity, coding: bytes, level: int) -> None:
+    """With the bytes of a file, or its descriptor beside the message."""
+    job = Encode(source, identity, coding, level)
+    message, fds = encode_job(job)
+    assert (decode_job(message, []), fds) == (job, [])
+    file = Descriptor(null())
+    message, fds = encode_job(job._replace(source=file))
+    assert fds == [file.fd]
+    taken = decode_job(message, [null()])
+    assert isinstance(taken, Encode) and isinstance(taken.source, Descriptor)
+    assert taken[1:] == job[1:]
+    with pytest.raises(BadMessage):
+        decode_job(message, [])
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_verify_round_trip(hashed: bytes, password: bytes) -> None:
+    """Any bytes: a password may have NULs and what is no UTF-8."""
+    job = Verify(hashed, password)
+    assert decode_job(encode_job(job)[0], []) == job
+
+
+@given(IDENTITIES)
+def test_a_coded_form_lies_on_no_disk(identity: Identity) -> None:
+    """Its identity is the file's, its descriptor one of memory."""
+    message = written(Result(Outcome.ENCODED, identity, name=b"br5-1"))
+    result = decode_result(message, [null()])
+    assert result.file is not None and result.file.device == IN_MEMORY
+    assert (result.identity, result.name) == (identity, b"br5-1")
+
+
+@given(st.binary(max_size=60))
+def test_nonsense_is_a_bad_message(message: bytes) -> None:
+    """Whatever its first byte says that it is."""
+    for kind in (b"\x14", b"\x15"):
+        try:
+            job = decode_job(kind + message, [])
+        except BadMessage:
+            continue
+        assert isinstance(job, Encode | Verify)

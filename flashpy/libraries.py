@@ -1,0 +1,44 @@
+"""The optional libraries of the helpers that encode and check passwords: which are installed, without importing them.
+
+They are not for the server itself: its loop has no use for them, and its memory is better without.
+"""
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+_ZSTD = "_zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+_CODINGS = {b"br": "brotli", b"zstd": _ZSTD}
+_OTHERS = ("zlib_ng", "bcrypt")
+
+
+def codings() -> frozenset[bytes]:
+    """The content codings that can be made on the fly; gzip always can."""
+    return frozenset({b"gzip"}.union(coding for coding, name in _CODINGS.items() if _find(name)))
+
+
+def has_bcrypt() -> bool:
+    """Whether hashes of bcrypt can be checked."""
+    return _find("bcrypt") is not None
+
+
+def directories() -> list[str]:
+    """Where the libraries are, for a program that is started without site-packages (``python -S``)."""
+    specs = (_find(name) for name in (*_CODINGS.values(), *_OTHERS))
+    return sorted({_directory(spec) for spec in specs if spec is not None and spec.has_location})
+
+
+def _directory(spec: ModuleSpec) -> str:
+    """The directory to import a module from by its full name."""
+    place = os.path.abspath(spec.origin or "")
+    for _ in range(spec.name.count(".") + 1 + (spec.submodule_search_locations is not None)):
+        place = os.path.dirname(place)
+    return place
+
+
+def _find(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except ModuleNotFoundError:  # its package is not there either
+        return None
