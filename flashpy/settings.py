@@ -162,6 +162,8 @@ class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
     file_entries: Count = 10_000
     file_bytes: Count = 64 * 2**20
     descriptors: Count = 1_000
+    coded_entries: Count = 2_000
+    coded_bytes: Count = 32 * 2**20
     small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 32 * 2**10
 
 

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from flashpy.buffers import Descriptor, Slice
+from flashpy.buffers import Descriptor
 from flashpy.cache.clock import Clock
+from flashpy.cache.file import Content
 from flashpy.job.kinds import Encode, Identity, Outcome, Result
 
 _PAGE = 4096
@@ -19,17 +20,17 @@ class CodedKey(NamedTuple):
 
 
 class Coded:
-    """A coded form: ``data`` of the ``size``, made by this ``encoder`` (as entity tags have it); or, if ``data`` is
-    None, that the coded form is no smaller than the file, and not worth another try."""
+    """A coded form: its ``content``, made by this ``encoder`` (as entity tags have it); or, if ``content`` is None,
+    that the coded form is no smaller than the file, and not worth another try."""
 
-    __slots__ = ("cost", "data", "encoder", "size", "used")
+    __slots__ = ("content", "cost", "encoder", "used")
 
-    def __init__(self, data: bytes | Slice | None, size: int, encoder: bytes) -> None:
-        self.data = data
-        self.size = size
+    def __init__(self, content: Content | None, encoder: bytes) -> None:
+        self.content = content
         self.encoder = encoder
-        # What lies behind a descriptor takes whole pages of memory all the same (memfd_create(2)).
-        self.cost = _OVERHEAD + (-(-size // _PAGE) * _PAGE if isinstance(data, Slice) else size)
+        self.cost = _OVERHEAD
+        if content is not None:  # what lies behind a descriptor takes whole pages of memory all the same
+            self.cost += content.cost or -(-content.identity.size // _PAGE) * _PAGE
         self.used = False
 
 
@@ -38,7 +39,7 @@ CodedCache = Clock[CodedKey, Coded]
 
 def coded_cache(entries: int, size: int) -> CodedCache:
     """An empty cache for so many coded forms, each of which may hold a descriptor, of so many bytes together."""
-    return Clock(entries, size)
+    return Clock(entries, size, _let_go)
 
 
 def key_of(job: Encode) -> CodedKey:
@@ -49,9 +50,14 @@ def key_of(job: Encode) -> CodedKey:
 def coded_of(result: Result) -> Coded | None:
     """What to keep of the result of an Encode; None of one that says nothing of the file."""
     if result.outcome is Outcome.GROWN:
-        return Coded(None, 0, b"")
+        return Coded(None, b"")
     if result.outcome is not Outcome.ENCODED or result.identity is None:
         return None
-    size = result.identity.size
-    data = Slice(result.file, 0, size) if isinstance(result.file, Descriptor) else result.body
-    return Coded(data, size, result.name)
+    data = result.file if isinstance(result.file, Descriptor) else result.body
+    assert data is not None
+    return Coded(Content(result.identity, data), result.name)
+
+
+def _let_go(coded: Coded) -> None:
+    if coded.content is not None:
+        coded.content.let_go()

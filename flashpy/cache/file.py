@@ -27,6 +27,12 @@ class Content:
         self.used = False
         self.users: list[Representation] = []
 
+    def let_go(self) -> None:
+        """It has left its cache: nobody else is to hold it for long."""
+        for user in self.users:
+            user.let_go_content()
+        self.users.clear()
+
 
 MOST_SEEN = 8_192
 """Contents that were turned away and are kept in mind; what is not asked for again among so many others is no loss."""
@@ -42,8 +48,8 @@ class FileCache:
     __slots__ = ("_bodies", "_descriptors", "_seen")
 
     def __init__(self, entries: int, size: int, descriptors: int) -> None:
-        self._bodies: Clock[Identity, Content] = Clock(entries, size, _let_go)
-        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, _let_go)
+        self._bodies: Clock[Identity, Content] = Clock(entries, size, Content.let_go)
+        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, Content.let_go)
         self._seen: set[int] = set()
 
     def __len__(self) -> int:
@@ -59,7 +65,7 @@ class FileCache:
         if cache.has_room_for(content) or self._has_been_seen(content.identity):
             cache.put(content.identity, content)
         else:
-            _let_go(content)
+            content.let_go()
 
     def _has_been_seen(self, identity: Identity) -> bool:
         sighting = hash(identity)
@@ -82,9 +88,3 @@ class FileCache:
             "bytes": self._bodies.cost,
             "descriptors": len(self._descriptors),
         }
-
-
-def _let_go(content: Content) -> None:
-    for user in content.users:
-        user.let_go_content()
-    content.users.clear()

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 class Variant(NamedTuple):
     """What, beside the version of the file, decides on the heads: media type, content coding, whether the coding was
-    negotiated (then even identity says Vary: RFC 9110, 12.5.5), and the fields that the site adds."""
+    negotiated (then even identity says Vary: RFC 9110, 12.5.5), the fields that the site adds, and by which encoder it
+    was coded on the fly (others make other bytes)."""
 
     media_type: bytes
     coding: bytes | None = None
     negotiated: bool = False
     extra: FieldList = ()
+    encoder: bytes = b""
 
 
 class Representation:
@@ -49,7 +51,7 @@ class Representation:
     def __init__(self, identity: Identity, variant: Variant, now: float) -> None:
         self.identity = identity
         self.variant = variant
-        coding = b"-" + variant.coding if variant.coding else b""
+        coding = b"-" + (variant.encoder or variant.coding) if variant.coding else b""
         etag = EntityTag(b'"%x-%x%s"' % (identity.mtime_ns, identity.size, coding))
         # RFC 9110, 8.8.2.1: not later than the answer's own Date.
         self.validators = Validators(etag, min(identity.mtime_ns // 10**9, int(now)))

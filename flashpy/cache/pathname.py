@@ -9,13 +9,14 @@ class Translation:
     """What a path led to, and until when that is believed (monotonic seconds).
 
     ``asked`` is the path that is asked for; ``job`` asks again; ``coding`` is set where this is a stored variant of
-    what lies there, whose own path is the job's. ``revalidating`` is
-    set while a helper looks again and the old answer goes on serving.
+    what lies there, whose own path is the job's; ``codings`` are those that can be had, stored or made.
+    ``revalidating`` is set while a helper looks again and the old answer goes on serving.
     """
 
     __slots__ = (
         "asked",
         "coding",
+        "codings",
         "cost",
         "fresh_until",
         "job",
@@ -31,6 +32,7 @@ class Translation:
         self.asked = asked
         self.job = job
         self.coding = coding
+        self.codings: tuple[bytes, ...] = ()
         self.outcome = result.outcome
         self.name = result.name
         self.suffixes = result.suffixes

@@ -1,6 +1,6 @@
 """Content codings: which of those that there are an Accept-Encoding prefers (RFC 9110, 12.5.3), and what to code."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 from flashpy.http.fields import qualities
 
@@ -32,7 +32,8 @@ _ENDINGS = (
 )  # structured syntaxes (RFC 6839, 9512): SVG, Atom, JSON-LD
 
 
-def choose(accept_encoding: bytes | None, available: Sequence[bytes]) -> bytes | None:
+@lru_cache(1_024)
+def choose(accept_encoding: bytes | None, available: tuple[bytes, ...]) -> bytes | None:
     """The coding to send among the available ones, or None for identity.
 
     Without the field, identity is sent: every client understands it. Identity is sent as well when all is refused,

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from flashpy.job import passwords
 from flashpy.job import perform as every
-from flashpy.job.encode import LEVELS, encode, encoder
-from flashpy.job.kinds import CpuJob, Encode, Job, Outcome, Result, Verify
+from flashpy.job.encode import encode, encoder
+from flashpy.job.kinds import LEVELS, CpuJob, Encode, Job, Outcome, Result, Verify
 from flashpy.job.programs import Perform
 from flashpy.landlock import restrict
 

@@ -17,9 +17,6 @@ from flashpy.buffers import Descriptor
 from flashpy.job.kinds import Encode, Identity, Outcome, Result
 from flashpy.job.places import identity_of
 
-LEVELS = {b"br": 5, b"zstd": 6, b"gzip": 6}
-"""Levels for who waits. 756 KB of HTML take brotli 17 ms (to 169 KB), zstd 8 ms (169 KB), gzip 10 ms with zlib-ng and
-23 ms with zlib (185 KB); brotli 9 would take 51 ms (159 KB), 11 about a second."""
 SMALL = 32 * 1024
 """Up to this size a coded form is sent on the pipe, above in a descriptor of memory."""
 

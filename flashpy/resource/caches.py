@@ -1,5 +1,6 @@
 """Flash's three caches, as all roots of a server share them (Flash, sections 5.2 to 5.4)."""
 
+from flashpy.cache.coded import CodedCache, coded_cache
 from flashpy.cache.file import FileCache
 from flashpy.cache.header import HeaderCache, header_cache
 from flashpy.cache.pathname import PathnameCache, pathname_cache
@@ -7,18 +8,19 @@ from flashpy.settings import CacheSection
 
 
 class Caches:
-    """The pathname, header and file caches, each with its budgets.
+    """The pathname, header and file caches, each with its budgets, and what was coded on the fly.
 
     Keys of the pathname cache begin with the tag of a root, so that one budget serves all roots. The others go by a
     file's identity, whatever the way to it.
     """
 
-    __slots__ = ("files", "headers", "pathnames", "settings")
+    __slots__ = ("coded", "files", "headers", "pathnames", "settings")
 
     def __init__(self, settings: CacheSection) -> None:
         self.settings = settings
         self.pathnames: PathnameCache = pathname_cache(settings.pathname_entries, settings.pathname_bytes)
         self.headers: HeaderCache = header_cache(settings.header_entries, settings.header_bytes)
+        self.coded: CodedCache = coded_cache(settings.coded_entries, settings.coded_bytes)
         self.files = FileCache(settings.file_entries, settings.file_bytes, settings.descriptors)
 
     def snapshot(self) -> dict[str, object]:
@@ -29,4 +31,6 @@ class Caches:
             "headers": len(self.headers),
             "header_bytes": self.headers.cost,
             **self.files.snapshot(),
+            "coded": len(self.coded),
+            "coded_bytes": self.coded.cost,
         }

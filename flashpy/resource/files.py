@@ -6,27 +6,31 @@ job's result, not from another look into the caches, so that an entry that was e
 loop.
 """
 
-import os
 from functools import partial
 from typing import NamedTuple
 
-from flashpy.buffers import Aggregate
+from flashpy.buffers import Slice
+from flashpy.cache.coded import Coded, coded_of, key_of
 from flashpy.cache.file import Content
 from flashpy.cache.header import Representation, Variant
 from flashpy.cache.pathname import Translation
-from flashpy.http import ranges
-from flashpy.http.coding import SUFFIXES, choose
-from flashpy.http.conditional import Verdict, evaluate, range_applies
+from flashpy.http.coding import SUFFIXES, choose, is_worth_coding, refuses_identity
 from flashpy.http.request import Request
-from flashpy.http.response import FieldList, Head, Response, fixed
+from flashpy.http.response import Response, fixed
 from flashpy.http.target import NO_FILE, quote_path, quote_query
-from flashpy.job.kinds import KNOWN, Check, Outcome, Result, Runner, Translate
+from flashpy.job.kinds import KNOWN, LEVELS, Check, Encode, Outcome, Result, Runner, Translate
 from flashpy.now import Now
 from flashpy.resource.answer import Answer, Pending
 from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
+from flashpy.resource.listing import Listings
 from flashpy.resource.media import media_type
 from flashpy.resource.root import Root
+from flashpy.resource.semantics import Semantics
+
+PROMPT = 256 * 1024
+"""Bytes up to which a coding is waited for, since it takes some milliseconds; what is larger is sent as it is the first
+time."""
 
 _CODINGS = {suffix: coding for coding, suffix in SUFFIXES.items()}
 _STATUS = {
@@ -55,10 +59,11 @@ class Files:
         "_caches",
         "_errors",
         "_get",
+        "_listings",
         "_now",
-        "_ranges",
         "_root",
         "_runner",
+        "_semantics",
         "_tag",
         "_template",
         "_valid",
@@ -72,6 +77,7 @@ class Files:
         now: Now,
         errors: ErrorPages,
         max_ranges: int,
+        listings: Listings | None = None,
     ) -> None:
         self._root = root
         self._caches = caches
@@ -80,7 +86,8 @@ class Files:
         self._runner = runner
         self._now = now
         self._errors = errors
-        self._ranges = max_ranges
+        self._semantics = Semantics(errors, now, max_ranges)
+        self._listings = listings
         self._tag = root.tag
         self._template = Translate(
             roots=root.roots,
@@ -103,7 +110,7 @@ class Files:
             request.plain
             and representation is not None
             and (whole := representation.whole) is not None
-            and not entry.suffixes
+            and not entry.codings
         ):
             representation.used = True
             representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
@@ -164,19 +171,6 @@ class Files:
             return Pending(job, partial(self._found, request, path))
         return self._serve(request, path, found)
 
-    def _variant_found(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
-        """Go on with the translation of a stored variant of what was asked for."""
-        if result.outcome not in _CERTAIN:
-            return self._errors.answer(request, _STATUS[result.outcome])
-        assert isinstance(result.job, Translate)
-        job = result.job._replace(known=None)
-        found = self._admit(path, job, coding, result)
-        if found is None:
-            return Pending(job, partial(self._variant_found, request, path, base, coding))
-        if found.translation.outcome is not Outcome.FILE:  # the variant has gone meanwhile
-            return self._serve(request, path, base, negotiate=False)
-        return self._represent(request, path, found)
-
     def _key(self, path: bytes, coding: bytes | None) -> bytes:
         return self._tag + path if coding is None else b"\0%b\0%b%b" % (coding, self._tag, path)
 
@@ -229,7 +223,11 @@ class Files:
         root = self._root
         media = media_type(name, root.media_types)
         fields = root.fields(root.prefix + entry.asked, root.prefix + name, media)
-        variant = Variant(media, coding, bool(coding or result.suffixes), fields)
+        if coding is None:
+            stored = tuple(_CODINGS[suffix] for suffix in result.suffixes)
+            made = root.encode if is_worth_coding(media, identity.size) else ()
+            entry.codings = tuple(dict.fromkeys((*stored, *made)))
+        variant = Variant(media, coding, bool(coding or entry.codings), fields)
         known = headers.get((identity, variant))
         representation = known or Representation(identity, variant, self._now.wall)
         representation.take_content(content)
@@ -245,83 +243,115 @@ class Files:
     def _serve(self, request: Request, path: bytes, found: _Found, negotiate: bool = True) -> Answer:
         translation = found.translation
         if translation.outcome is Outcome.DIRECTORY:
-            return self._redirect(request)
+            return self._redirect(request, path)
+        if translation.outcome is Outcome.MISSING and self._listings is not None and path.endswith(b"/"):
+            return Pending(self._listings.job(request, path), partial(self._listings.answer, request))
         if translation.outcome is not Outcome.FILE:
             return self._errors.answer(request, _STATUS[translation.outcome])
-        if translation.suffixes and negotiate:
-            variant = self._variant(request, path, found)
-            if variant is not None:
-                return variant
+        if translation.codings and negotiate:
+            coded = self._negotiated(request, path, found)
+            if coded is not None:
+                return coded
         return self._represent(request, path, found)
 
-    def _variant(self, request: Request, path: bytes, base: _Found) -> Answer | None:
-        """The answer with the stored variant that the request prefers; None where it prefers the file itself."""
-        translation = base.translation
-        available = [_CODINGS[suffix] for suffix in translation.suffixes]
-        coding = choose(request.fields.get(b"accept-encoding"), available)
+    def _negotiated(self, request: Request, path: bytes, base: _Found) -> Answer | None:
+        """The answer in the coding that the request prefers, stored or made; None where it prefers none."""
+        accept = request.fields.get(b"accept-encoding")
+        coding = choose(accept, base.translation.codings)
         if coding is None:
             return None
-        stored = translation.job.path + translation.name + SUFFIXES[coding]
-        go_on = partial(self._variant_found, request, path, base, coding)
+        if SUFFIXES[coding] in base.translation.suffixes:
+            return self._stored(request, path, base, coding)
+        return self._made(request, path, base, coding)
+
+    # Codings that are stored beside a file
+
+    def _stored(self, request: Request, path: bytes, base: _Found, coding: bytes) -> Answer | None:
+        """The answer with a stored variant; None if that is not there after all."""
+        translation = base.translation
+        go_on = partial(self._stored_found, request, path, base, coding)
         entry = self._get(self._key(path, coding))
         if entry is None:
-            return Pending(translation.job._replace(path=stored, suffixes=()), go_on)
+            stored = translation.job.path + translation.name + SUFFIXES[coding]
+            return Pending(translation.job._replace(path=stored, suffixes=(), known=None), go_on)
         entry.used = True
         if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
             return Pending(_job(entry), go_on)
         return self._represent(request, path, _held(entry)) if entry.outcome is Outcome.FILE else None
 
-    def _represent(self, request: Request, path: bytes, found: _Found) -> Answer:
-        """The answer with a representation: after the conditions, whole or in part."""
-        translation, representation, content = found
-        if representation is None:
-            return self._look(request, path, translation)
-        if request.unmodified is representation.not_modified:
-            return representation.not_modified
-        verdict = evaluate(request.fields, representation.validators, self._now.wall)
-        if verdict is Verdict.NOT_MODIFIED:
-            if b"if-none-match" in request.fields:  # then no date has a say, so it stays true
-                request.unmodified = representation.not_modified
-            return representation.not_modified
-        if verdict is Verdict.FAILED:
-            return self._errors.answer(request, 412)
-        if request.method == b"HEAD":
-            return representation.head_only
-        if content is None:
-            return self._look(request, path, translation)
-        return self._content(request, representation, content)
+    def _stored_found(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
+        """Go on with the translation of a stored variant of what was asked for."""
+        if result.outcome not in _CERTAIN:
+            return self._errors.answer(request, _STATUS[result.outcome])
+        assert isinstance(result.job, Translate)
+        job = result.job._replace(known=None)
+        found = self._admit(path, job, coding, result)
+        if found is None:
+            return Pending(job, partial(self._stored_found, request, path, base, coding))
+        if found.translation.outcome is not Outcome.FILE:  # it has gone meanwhile
+            return self._serve(request, path, base, negotiate=False)
+        return self._represent(request, path, found)
 
-    def _redirect(self, request: Request) -> Response:
+    # Codings that are made
+
+    def _made(self, request: Request, path: bytes, base: _Found, coding: bytes) -> Answer | None:
+        """The answer in a coding that is made, by a helper. What takes long is made for those who come later: None."""
+        representation, content = base.representation, base.content
+        if representation is None or content is None:
+            return self._look(request, path, base.translation)
+        source = content.data.file if isinstance(content.data, Slice) else content.data
+        job = Encode(source, representation.identity, coding, LEVELS[coding])
+        coded = self._caches.coded.get(key_of(job))
+        if coded is not None:
+            return self._with_coded(request, path, base, coding, coded)
+        if representation.identity.size <= PROMPT or refuses_identity(request.fields.get(b"accept-encoding")):
+            return Pending(job, partial(self._made_now, request, path, base, coding))
+        self._runner.run(job, self._made_meanwhile)
+        return None
+
+    def _made_now(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
+        coded = coded_of(result)
+        if coded is None:  # the helpers are busy, or the file has changed
+            return self._represent(request, path, base)
+        self._keep_coded(result, coded)
+        answer = self._with_coded(request, path, base, coding, coded)
+        return answer if answer is not None else self._represent(request, path, base)
+
+    def _made_meanwhile(self, result: Result) -> None:
+        coded = coded_of(result)
+        if coded is not None:
+            self._keep_coded(result, coded)
+
+    def _keep_coded(self, result: Result, coded: Coded) -> None:
+        assert isinstance(result.job, Encode)
+        self._caches.coded.put(key_of(result.job), coded)
+
+    def _with_coded(self, request: Request, path: bytes, base: _Found, coding: bytes, coded: Coded) -> Response | None:
+        coded.used = True
+        content = coded.content
+        if content is None:
+            return None
+        assert base.representation is not None
+        variant = base.representation.variant._replace(coding=coding, negotiated=True, encoder=coded.encoder)
+        representation = self._caches.headers.get((content.identity, variant))
+        if representation is None:
+            representation = Representation(content.identity, variant, self._now.wall)
+            representation.take_content(content)
+            self._caches.headers.put((content.identity, variant), representation)
+        representation.used = True
+        return self._semantics.answer(request, representation, content)
+
+    def _represent(self, request: Request, path: bytes, found: _Found) -> Answer:
+        """The answer with a representation, for which its content may be missing."""
+        translation, representation, content = found
+        answer = self._semantics.answer(request, representation, content) if representation is not None else None
+        return answer if answer is not None else self._look(request, path, translation)
+
+    def _redirect(self, request: Request, path: bytes) -> Response:
         """To the form with the closing slash; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
         query = b"?" + quote_query(request.query) if request.query else b""
-        location = quote_path(request.path) + b"/" + query
+        location = quote_path(self._root.prefix + path) + b"/" + query
         return fixed(301, (*self._errors.extra, (b"Location", location)))
-
-    def _content(self, request: Request, representation: Representation, content: Content) -> Response:
-        """200, 206 or 416 (RFC 9110, 14.2: Range counts only for GET, and after the conditions)."""
-        whole = representation.whole or representation.answer_with(content)
-        value = request.fields.get(b"range")
-        if value is None or not range_applies(request.fields, representation.validators, self._now.wall):
-            return whole
-        size = representation.identity.size
-        try:
-            spans = ranges.select(value, size, self._ranges)
-        except ranges.Unsatisfiable:
-            return self._errors.answer(request, 416, ((b"Content-Range", b"bytes */%d" % size),))
-        if spans is None:
-            return whole
-        media = representation.variant.media_type
-        fields: FieldList
-        if len(spans) == 1:
-            body: Aggregate = (ranges.cut(content.data, spans[0]),)
-            length = spans[0].length
-            fields = ((b"Content-Type", media), (b"Content-Range", ranges.content_range(spans[0], size)))
-        else:
-            boundary = b"flashpy-%s" % os.urandom(12).hex().encode()
-            body, length = ranges.multipart(content.data, spans, size, media, boundary)
-            fields = ((b"Content-Type", b"multipart/byteranges; boundary=" + boundary),)
-        head = Head(206, (*representation.fields, *fields, (b"Content-Length", b"%d" % length)))
-        return Response(head, body)
 
 
 def _held(entry: Translation) -> _Found:

@@ -22,7 +22,8 @@ class Root(NamedTuple):
 
     ``roots`` is the directory and then those outside it that symbolic links may lead to. ``prefix`` is the path beneath
     which it is mounted, without a closing slash; ``tag`` is what its keys in the pathname cache begin with, of several
-    roots each its own. ``hidden`` says which paths (the prefix included) are not there for clients.
+    roots each its own. ``encode`` are the codings that are made where no sibling has them. ``hidden`` says which paths
+    (the prefix included) are not there for clients.
     """
 
     roots: tuple[bytes, ...]
@@ -30,6 +31,7 @@ class Root(NamedTuple):
     tag: bytes = b""
     index_names: tuple[bytes, ...] = (b"index.html",)
     suffixes: tuple[bytes, ...] = ()
+    encode: tuple[bytes, ...] = ()
     hidden: Callable[[bytes], bool] = hidden
     media_types: Mapping[bytes, bytes] = MappingProxyType({})
     fields: FieldsOf = no_fields

@@ -38,13 +38,15 @@ class SettingError(Exception):
 
 
 class Plan(NamedTuple):
-    """A site, compiled. ``fields`` are those of all answers that are not files."""
+    """A site, compiled. ``fields`` are those of all answers that are not files; ``hide`` are expressions of
+    what ``hidden`` finds besides names with a dot."""
 
     fields: FieldList
     rules: Rules
     routes: Routes
     access: Access
     cors: Cors
+    hide: tuple[bytes, ...]
     hidden: Callable[[bytes], bool]
 
 
@@ -56,6 +58,7 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     """
     base = {**(SECURITY if site.security_headers else {}), **site.headers}
     fields = _compile(("headers",), lambda: Rules(base=base, immutable=False).fields(b"", b"", b""))
+    hide = _compile(("hide",), lambda: compile_globs(site.hide, beneath=True))
     cors = _compile(("cors",), lambda: _cors(site.cors))
     return Plan(
         fields=(*SERVER, *fields, *cors.static),
@@ -63,7 +66,8 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
         routes=_routes(site),
         access=Access([(_pattern(site, number), _guard(site, number, attempts)) for number in range(len(site.access))]),
         cors=cors,
-        hidden=_hidden(site),
+        hide=(hide.pattern,) if hide else (),
+        hidden=_hidden(site, hide),
     )
 
 
@@ -133,8 +137,7 @@ def users_of(section: AccessSection) -> Users:
     return parse(lines.encode(), "users")
 
 
-def _hidden(site: SiteSection) -> Callable[[bytes], bool]:
-    pattern = _compile(("hide",), lambda: compile_globs(site.hide, beneath=True))
+def _hidden(site: SiteSection, pattern: re.Pattern[bytes] | None) -> Callable[[bytes], bool]:
     if pattern is None:
         return (lambda path: False) if site.dotfiles else hidden
     matches = pattern.fullmatch

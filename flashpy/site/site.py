@@ -13,12 +13,13 @@ from flashpy.access.guard import Answered, Guard, judge
 from flashpy.http.coding import SUFFIXES
 from flashpy.http.request import KNOWN_METHODS, Block, Request, RequestLine
 from flashpy.http.response import FieldList, Head, Response, fixed
-from flashpy.job.kinds import Outcome, Result, Runner, Verify
+from flashpy.job.kinds import List, Outcome, Result, Runner, Verify
 from flashpy.now import Now
 from flashpy.resource.answer import Answer, Pending, then
 from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
+from flashpy.resource.listing import Listings
 from flashpy.resource.root import Root, absolute
 from flashpy.routing.redirects import Gone, Redirected, Route
 from flashpy.settings import LimitsSection, SiteSection
@@ -74,11 +75,8 @@ class Site:
         files = [
             Files(
                 root._replace(hidden=made.hidden, fields=self._fields_of),
-                caches,
-                runner,
-                now,
-                self._errors,
-                limits.ranges,
+                *(caches, runner, now, self._errors, limits.ranges),
+                self._listings(root) if settings.listing else None,
             )
             for root in roots
         ]
@@ -90,6 +88,10 @@ class Site:
         self._pages: dict[int, bytes] = {}
         self._refined = bool(made.routes or settings.fallback or settings.error_pages)
         self._direct = not (self._refined or made.access or self._mounts or made.cors.per_request)
+
+    def _listings(self, root: Root) -> Listings:
+        template = List(root.roots, b"/", dotfiles=self._settings.dotfiles, hide=self._plan.hide)
+        return Listings(template, self._errors)
 
     def answer(self, request: Request, client: str) -> Answer:
         """See site.sites.Answering."""
@@ -218,7 +220,8 @@ class Site:
 
 
 def is_navigation(accept: bytes | None, path: bytes) -> bool:
-    return False
+    """Whether a page is asked for, by Accept and by a name without a suffix."""
+    return b"text/html" in (accept or b"") and b"." not in path.rpartition(b"/")[2]
 
 
 _PAGE_REQUEST = Request(
@@ -254,6 +257,7 @@ def _roots(settings: SiteSection, tag: bytes) -> list[Root]:
             tag=tag if not number else b"%b+%d" % (tag, number),
             index_names=tuple(os.fsencode(name) for name in settings.index),
             suffixes=tuple(SUFFIXES[coding.encode()] for coding in settings.precompressed),
+            encode=tuple(coding.encode() for coding in settings.encode),
             media_types={
                 name.lstrip(".").lower().encode(): kind.encode() for name, kind in settings.media_types.items()
             },

@@ -19,8 +19,7 @@ from flashpy.event.cpupool import CpuPool, default_helpers
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter, Program, Starter
 from flashpy.event.routing import Routing
-from flashpy.job.encode import LEVELS
-from flashpy.job.kinds import CpuJob, Encode, Identity, Outcome, Result, Translate, Verify
+from flashpy.job.kinds import LEVELS, CpuJob, Encode, Identity, Outcome, Result, Translate, Verify
 from flashpy.job.passwords import apr1
 from flashpy.job.places import identity_of
 from flashpy.metrics import Metrics

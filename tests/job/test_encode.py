@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashpy.buffers import Descriptor
-from flashpy.job.encode import LEVELS, SMALL, encode, encoder
-from flashpy.job.kinds import Encode, Identity, Outcome, Result
+from flashpy.job.encode import SMALL, encode, encoder
+from flashpy.job.kinds import LEVELS, Encode, Identity, Outcome, Result
 from flashpy.job.perform import perform
 from flashpy.job.places import identity_of
 from tests.running import PATIENCE, REPOSITORY
@@ -167,8 +167,8 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     script = f"""
 import os, resource
 from flashpy.buffers import Descriptor
-from flashpy.job.encode import LEVELS, encode, encoder
-from flashpy.job.kinds import Encode
+from flashpy.job.encode import encode, encoder
+from flashpy.job.kinds import LEVELS, Encode
 from flashpy.job.places import identity_of
 file = Descriptor(os.open({str(path)!r}, os.O_RDONLY))
 identity = identity_of(os.fstat(file.fd))
@@ -189,7 +189,7 @@ def test_without_the_libraries_gzip_is_left() -> None:
     script = f"""
 import sys
 sys.path.append({str(REPOSITORY)!r})
-from flashpy.job.encode import LEVELS
+from flashpy.job.kinds import LEVELS
 from flashpy.job.kinds import Encode, Identity
 from flashpy.job.perform import perform
 for coding in LEVELS:
