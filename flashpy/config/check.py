@@ -4,16 +4,14 @@ import re
 from collections.abc import Callable
 
 from flashpy import atoms
+from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
 from flashpy.config.files import Keys
 from flashpy.errors import ConfigError
 from flashpy.privileges import resolve
+from flashpy.routing.hosts import Hosts
 from flashpy.settings import Config, HelpersSection, ServerSection
-
-_MANAGED = frozenset(
-    {"accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type"}
-    | {"date", "etag", "keep-alive", "last-modified", "transfer-encoding", "upgrade", "vary"}
-)
+from flashpy.site.plan import SettingError, plan
 
 
 def check(config: Config, place: Callable[[Keys], str]) -> None:
@@ -25,17 +23,25 @@ def check(config: Config, place: Callable[[Keys], str]) -> None:
             atoms.parse(config.log.access_format)
         except ValueError as error:
             raise ConfigError(f"{place(('log', 'access_format'))}: log.access_format: {error}.") from None
-    for name in config.site.index:
-        if not name or "/" in name or "\0" in name:
-            raise ConfigError(f"{place(('site', 'index'))}: site.index: {name!r} is not a plain file name.")
-    for name, value in config.site.headers.items():
-        where = f"{place(('site', 'headers', name))}: site.headers"
-        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
-            raise ConfigError(f"{where}: {name!r} is not a field name (RFC 9110, 5.1).")
-        if name.lower() in _MANAGED:
-            raise ConfigError(f"{where}: {name} is set by the server itself; leave it out.")
-        if not re.fullmatch(r"[\x20-\x7e\t\x80-\xff]*", value):
-            raise ConfigError(f"{where}: the value of {name} has a control character.")
+
+
+def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
+    """Compile each site, as whoever serves it does.
+
+    Raises:
+        ConfigError: a setting of one cannot be used.
+    """
+    for number, site in enumerate(config.all_sites):
+        above = ("sites", str(number - 1)) if number else ("site",)
+        try:
+            plan(site, Attempts())
+        except SettingError as error:
+            keys = (*above, *error.keys)
+            raise ConfigError(f"{place(keys)}: {'.'.join(keys)}: {error}") from None
+    try:
+        Hosts([(site.hosts, site) for site in config.all_sites])
+    except ValueError as error:
+        raise ConfigError(f"{place(('site', 'hosts'))}: site.hosts: {error}.") from None
 
 
 def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> None:

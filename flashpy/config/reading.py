@@ -12,8 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from flashpy.config.check import check
+from flashpy.config.check import check, check_sites
 from flashpy.config.files import File, Keys, Merged, merge, read
+from flashpy.config.imports import complete
 from flashpy.errors import ConfigError
 from flashpy.settings import Config
 
@@ -66,6 +67,8 @@ def load(
         return merged.place(keys) or str(path)
 
     check(config, place)
+    config = complete(config)
+    check_sites(config, place)
     return config
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from flashpy.access.attempts import Attempts
@@ -10,6 +11,7 @@ from flashpy.access.htpasswd import Users, parse
 from flashpy.access.networks import Networks
 from flashpy.errors import ConfigError
 from flashpy.http.cors import REQUEST_FIELDS, RESPONSE_FIELDS, Cors
+from flashpy.http.fields import check_field
 from flashpy.http.response import FieldList
 from flashpy.http.target import hidden
 from flashpy.routing.globs import compile_globs
@@ -56,8 +58,11 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     Raises:
         SettingError: one cannot be used.
     """
+    _each("index", site.index, _check_index)
     base = {**(SECURITY if site.security_headers else {}), **site.headers}
-    fields = _compile(("headers",), lambda: Rules(base=base, immutable=False).fields(b"", b"", b""))
+    for name, value in site.headers.items():
+        _compile(("headers", name), partial(check_field, name, value))
+    fields = Rules(base=base, immutable=False).fields(b"", b"", b"")
     hide = _compile(("hide",), lambda: compile_globs(site.hide, beneath=True))
     cors = _compile(("cors",), lambda: _cors(site.cors))
     return Plan(
@@ -82,7 +87,12 @@ def _compile(keys: tuple[str, ...], make: Callable[[], T]) -> T:
 def _each(key: str, rules: Iterable[T], make: Callable[[T], object]) -> None:
     """Compile each of a table alone, to know which is wrong."""
     for number, rule in enumerate(rules):
-        _compile((key, str(number)), lambda rule=rule: make(rule))  # type: ignore[misc]
+        _compile((key, str(number)), partial(make, rule))
+
+
+def _check_index(name: str) -> None:
+    if not name or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} is not a plain file name")
 
 
 def _cors(cors: CorsSection) -> Cors:
