@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flashpy import atoms
 from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
-from flashpy.config.files import Keys
+from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
@@ -37,7 +37,7 @@ def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
             plan(site, Attempts())
         except SettingError as error:
             keys = (*above, *error.keys)
-            raise ConfigError(f"{place(keys)}: {'.'.join(keys)}: {error}") from None
+            raise ConfigError(f"{place(keys)}: {dotted(keys)}: {error}") from None
     try:
         Hosts([(site.hosts, site) for site in config.all_sites])
     except ValueError as error:

@@ -10,6 +10,7 @@ import glob
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,16 @@ from flashpy.errors import ConfigError
 DEPTH = 8
 """Files within files at most: more is a mistake rather than a wish."""
 
+_BARE = re.compile(r"[\w-]+")
+
 Keys = tuple[str, ...]
 """The names that lead to a value: section, key, and what is below."""
+
+
+def dotted(keys: Sequence[str]) -> str:
+    """The names of a key as people write them; tables in arrays count from 0."""
+    written = (f"[{key}]" if key.isdecimal() else f".{key if _BARE.fullmatch(key) else repr(key)}" for key in keys)
+    return "".join(written).removeprefix(".")
 
 
 class File(NamedTuple):
@@ -131,7 +140,7 @@ def _merge_into(merged: Merged, into: dict[str, Any], tables: dict[str, Any], fi
             merged.origins[keys] = file, keys
         elif not (isinstance(value, dict) and isinstance(into[name], dict)):
             first = merged.place(keys)
-            raise ConfigError(f"{file.place(keys)}: {'.'.join(keys)}: is set in {first} already; set it once.")
+            raise ConfigError(f"{file.place(keys)}: {dotted(keys)}: is set in {first} already; set it once.")
         if isinstance(value, dict):
             _merge_into(merged, into[name], value, file, keys)
 

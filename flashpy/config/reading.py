@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from flashpy.config.check import check, check_sites
-from flashpy.config.files import File, Keys, Merged, merge, read
+from flashpy.config.files import File, Keys, Merged, dotted, merge, read
 from flashpy.config.imports import complete
 from flashpy.errors import ConfigError
 from flashpy.settings import Config
@@ -114,7 +114,7 @@ def _explain(message: str, place: Callable[[Keys], str]) -> str:
     if unknown:
         keys.append(unknown[1])
         what = "unknown key" + _suggest(keys)
-    return f"{place(tuple(keys))}: {'.'.join(keys) or 'configuration'}: {what}."
+    return f"{place(tuple(keys))}: {dotted(keys) or 'configuration'}: {what}."
 
 
 def _suggest(keys: list[str]) -> str:
@@ -123,7 +123,7 @@ def _suggest(keys: list[str]) -> str:
     here: list[str] = [*sections, "include"] if len(keys) == 1 else _names_in(_kind_at(keys[:-1]))
     close = difflib.get_close_matches(keys[-1], here, n=1)
     if close:
-        return f"; {'.'.join([*keys[:-1], close[0]])} was probably meant"
+        return f"; {dotted([*keys[:-1], close[0]])} was probably meant"
     elsewhere = [name for name, names in sections.items() if keys[-1] in names]
     if elsewhere:
         return f"; it belongs to the section [{elsewhere[0]}]"

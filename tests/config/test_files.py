@@ -124,7 +124,10 @@ def test_a_key_is_set_once(write: Write, tmp_path: Path, first: str, second: str
         ("[server]\nbacklogg = 1\n", ", line 2: server.backlogg: unknown key; server.backlog was probably meant."),
         ("[server]\nbacklog = 0\n", ", line 2: server.backlog: Expected `int` >= 1."),
         ("[server]\nbind = ['x']\n", ", line 2: server.bind: 'x' is no address"),
-        ("[site.headers]\nDate = 'x'\n", ", line 2: site.headers: Date is set by the server itself; leave it out."),
+        (
+            "[site.headers]\nDate = 'x'\n",
+            ", line 2: site.headers.Date: Date is set by the server itself; leave it out.",
+        ),
         ("[server\n", ": is not valid TOML"),
         ("server = 5\n", ", line 1: server: Expected `object`, got `int`."),
     ],
