@@ -169,7 +169,7 @@ def test_what_a_table_says_of_itself() -> None:
 
 
 BAD = [
-    (Redirect("/[", "/x"), "/[: .*not closed"),
+    (Redirect("/[", "/x"), r"/\[: .*not closed"),
     (Redirect("/a", ""), "/a: '' is no target"),
     (Redirect("/a", "x"), "is no target"),
     (Redirect("/a", "//example.org/"), "beginning with https://"),
