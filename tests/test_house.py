@@ -37,6 +37,7 @@ LAYERS = {
     "logs": 2,
     "resource": 3,
     "config": 4,
+    "siblings": 4,
     "site": 4,
     "event": 5,
     "arch": 6,

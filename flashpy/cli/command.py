@@ -10,13 +10,14 @@ from typing import NoReturn
 import click
 
 from flashpy.cli.check import check
+from flashpy.cli.compress import compress
 from flashpy.cli.schema import schema
 from flashpy.cli.serve import serve
 from flashpy.errors import ConfigError, StartError, WorkerError
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = {"check": check, "schema": schema}
+COMMANDS = {"check": check, "compress": compress, "schema": schema}
 """First words that are commands; any other is a directory (one called "check" is served as ./check)."""
 
 
