@@ -28,6 +28,7 @@ LAYERS = {
     "process": 0,
     "settings": 0,
     "http": 1,
+    "routing": 1,
     "job": 1,
     "access": 2,
     "dispatch": 2,
@@ -55,13 +56,14 @@ SAME_LAYER = {
     ("activation", "errors"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
+    ("routing", "http"),
 }
 """The few imports between two parts of one layer."""
 
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
-    *("http", "access", "dispatch", "cache", "resource", "site", "log"),
+    *("http", "routing", "access", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
 )
 CPU_LIBRARIES = {

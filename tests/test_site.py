@@ -12,20 +12,20 @@ from flashpy.job.kinds import Translate
 from flashpy.now import Now
 from flashpy.resource.answer import Pending
 from flashpy.settings import Config, SiteSection
-from flashpy.site import Site
+from flashpy.site.sites import Answering, answering
 from tests.http.making import request, wire
 
 CLIENT = "127.0.0.1"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> Answering:
     """A site with a field of its own."""
     section = SiteSection(root=str(tmp_path), headers={"X-Frame-Options": "DENY", "X-Name": "ü"})
-    return Site(Config(site=section), InlineRunner(), Now())
+    return answering(Config(site=section), InlineRunner(), Now())
 
 
-def answer(site: Site, *asked: Any, **fields: bytes) -> Response:
+def answer(site: Answering, *asked: Any, **fields: bytes) -> Response:
     """What the site answers at once."""
     found = site.answer(request(*asked, **fields), CLIENT)
     assert isinstance(found, Response)
@@ -38,7 +38,7 @@ def fields_of(response: Response) -> dict[bytes, bytes]:
 
 
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE", b"PATCH", b"TRACE"])
-def test_other_methods(site: Site, method: bytes) -> None:
+def test_other_methods(site: Answering, method: bytes) -> None:
     """RFC 9110, 15.5.6: 405 must say what is allowed."""
     found = answer(site, b"/", method)
     assert found.head.status == 405
@@ -46,7 +46,7 @@ def test_other_methods(site: Site, method: bytes) -> None:
     assert not found.close
 
 
-def test_connect(site: Site) -> None:
+def test_connect(site: Answering) -> None:
     """RFC 9110, 9.3.6: known, and not allowed for files."""
     (asked,) = wire().receive(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
     found = site.answer(asked, CLIENT)
@@ -54,13 +54,13 @@ def test_connect(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", [b"get", b"BREW", b"A" * 100])
-def test_unknown_methods(site: Site, method: bytes) -> None:
+def test_unknown_methods(site: Answering, method: bytes) -> None:
     """RFC 9110, 9.1 and 15.6.2: methods are case-sensitive; one that nobody knows is 501, however long."""
     assert answer(site, b"/", method).head.status == 501
 
 
 @pytest.mark.parametrize("target", [b"*", b"/", b"/no/such/file"])
-def test_options(site: Site, target: bytes) -> None:
+def test_options(site: Answering, target: bytes) -> None:
     """RFC 9110, 9.3.7: of the server or of a file, without content."""
     found = answer(site, target, b"OPTIONS")
     assert (found.head.status, found.body) == (204, ())
@@ -68,7 +68,7 @@ def test_options(site: Site, target: bytes) -> None:
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
-def test_files_are_asked_for_by_a_job(site: Site, method: bytes) -> None:
+def test_files_are_asked_for_by_a_job(site: Answering, method: bytes) -> None:
     """GET and HEAD go to the files, plain or not."""
     for fields in ({}, {"range": b"bytes=0-1"}):
         found = site.answer(request(b"/a%20b", method, **fields), CLIENT)
@@ -77,19 +77,19 @@ def test_files_are_asked_for_by_a_job(site: Site, method: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 417, 431, 505])
-def test_faults(site: Site, status: int) -> None:
+def test_faults(site: Answering, status: int) -> None:
     """RFC 9112, 11.2: the fault's own status, and the connection ends."""
     found = site.answer(faulty(status, b"GET / HTTP/1.1"), CLIENT)
     assert isinstance(found, Response)
     assert found.head.status == status and found.close
 
 
-def test_failure(site: Site) -> None:
+def test_failure(site: Answering) -> None:
     """RFC 9110, 15.6.1."""
     assert site.failure(request()).head.status == 500
 
 
-def test_the_sites_own_fields_are_in_all_answers(site: Site, tmp_path: Path) -> None:
+def test_the_sites_own_fields_are_in_all_answers(site: Answering, tmp_path: Path) -> None:
     """Those of errors, redirects and OPTIONS too; text as Latin-1, as fields have it (RFC 9110, 5.5)."""
     (tmp_path / "dir").mkdir()
     (tmp_path / "a").write_bytes(b"x")

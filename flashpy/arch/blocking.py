@@ -27,7 +27,7 @@ from flashpy.log.record import Cache, Record
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
-from flashpy.site import Site
+from flashpy.site.sites import answering
 
 _log = logging.getLogger("flashpy.connection")
 
@@ -65,7 +65,7 @@ class Common:
         self.now = Now(time.monotonic(), time.time())
         self.tails = Tails(http_date(self.now.wall))
         self.http1 = Http1Shared(config.limits, self.tails)
-        self.site = Site(config, make_runner(self.lock), self.now)
+        self.site = answering(config, make_runner(self.lock), self.now)
         self.listeners = {sock.fileno(): sock for sock in listeners}
         self.stopping = False
         self._log = log

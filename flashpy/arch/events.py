@@ -24,7 +24,7 @@ from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
-from flashpy.site import Site
+from flashpy.site.sites import answering
 
 _log = logging.getLogger("flashpy")
 
@@ -81,7 +81,7 @@ class EventDriven:
             asyncio.get_running_loop(),
             config.limits,
             Http1Shared(config.limits, self._tails),
-            Site(config, runner, self._now),
+            answering(config, runner, self._now),
             runner,
             self._residency,
             self._now,

@@ -13,7 +13,7 @@ from flashpy.job.kinds import Runner
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import LimitsSection
-from flashpy.site import Site
+from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
     from flashpy.event.connection import Connection
@@ -61,7 +61,7 @@ class Service:
         loop: asyncio.AbstractEventLoop,
         limits: LimitsSection,
         http1: Http1Shared,
-        site: Site,
+        site: Answering,
         runner: Runner,
         residency: Residency,
         now: Now,

@@ -131,6 +131,27 @@ def tokens(value: bytes) -> list[bytes]:
     return [member for member in members if member]
 
 
+MANAGED = frozenset(
+    {"accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type"}
+    | {"date", "etag", "keep-alive", "last-modified", "transfer-encoding", "upgrade", "vary"}
+)
+"""Response fields that the server sets itself, in lower case."""
+
+
+def check_field(name: str, value: str) -> None:
+    """Let a configuration set a response field.
+
+    Raises:
+        ValueError: the name is none, the server sets the field itself, or the value cannot be sent; in one sentence.
+    """
+    if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
+        raise ValueError(f"{name!r} is not a field name (RFC 9110, 5.1)")
+    if name.lower() in MANAGED:
+        raise ValueError(f"{name} is set by the server itself; leave it out")
+    if not re.fullmatch(r"[\x20-\x7e\t\x80-\xff]*", value):
+        raise ValueError(f"the value of {name} has a character that a field cannot have (RFC 9110, 5.5)")
+
+
 _QUALITY = re.compile(rb"[ \t]*;[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*")
 
 

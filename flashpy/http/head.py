@@ -116,7 +116,7 @@ class HeadReader:
         taken = _CONNECT if method == b"CONNECT" and valid_authority(target) else parse_target(target)
         if taken is None or (taken.path == b"*" and method != b"OPTIONS"):
             raise Fault(400)
-        line = RequestLine(method, target, taken.path, taken.query, int(minor))
+        line = RequestLine(method, target, taken.path, taken.query, int(minor), taken.authority)
         self._lines.learn(first, line, 3 * len(first) + 300)
         return line
 

@@ -9,20 +9,23 @@ KNOWN_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELET
 
 
 class RequestLine:
-    """A request line taken apart: ``target`` as it was sent, ``path`` and ``query`` as http.target has read it.
+    """A request line taken apart: ``target`` as it was sent, and what http.target has read in it.
 
     ``logged`` is for whoever logs it: what it rendered of the line, which is shared by all requests that have it. A
     server logs in one form.
     """
 
-    __slots__ = ("get", "logged", "method", "minor", "path", "query", "target")
+    __slots__ = ("authority", "get", "logged", "method", "minor", "path", "query", "target")
 
-    def __init__(self, method: bytes, target: bytes, path: bytes, query: bytes, minor: int) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, path: bytes, query: bytes, minor: int, authority: bytes | None = None
+    ) -> None:
         self.method = method
         self.target = target
         self.path = path
         self.query = query
         self.minor = minor
+        self.authority = authority
         self.get = method == b"GET"
         self.logged: bytes | None = None
 
@@ -30,20 +33,21 @@ class RequestLine:
 class Block:
     """What a block of fields says.
 
-    ``fields`` maps lower-case names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``plain`` says that no
-    field could change the answer to a GET to other than a whole 200 (no condition, range or expectation; a resource
-    that negotiates must still look at Accept-Encoding). ``has_body`` says that a body follows. ``logged`` is as in
-    RequestLine. ``more`` is a field beside those given, which is put to them when somebody asks: for most answers
-    nobody does.
+    ``fields`` maps lower-case names to values, repeated ones joined by ", " (RFC 9110, 5.3). ``host`` is the value of
+    Host, empty if there is none. ``plain`` says that no field could change the answer to a GET to other than a whole
+    200 (no condition, range or expectation; a resource that negotiates must still look at Accept-Encoding).
+    ``has_body`` says that a body follows. ``logged`` is as in RequestLine. ``more`` is a field beside those given (not
+    Host), which is put to them when somebody asks: for most answers nobody does.
     """
 
-    __slots__ = ("_fields", "_more", "has_body", "keep_alive", "logged", "plain")
+    __slots__ = ("_fields", "_more", "has_body", "host", "keep_alive", "logged", "plain")
 
     def __init__(
         self, fields: Fields, keep_alive: bool, plain: bool, has_body: bool, more: tuple[bytes, bytes] | None = None
     ) -> None:
         self._fields = fields
         self._more = more
+        self.host = fields.get(b"host", b"")
         self.keep_alive = keep_alive
         self.plain = plain
         self.has_body = has_body
@@ -96,6 +100,13 @@ class Request:
     def target(self) -> bytes:
         """As it was sent."""
         return self.line.target
+
+    @property
+    def host(self) -> bytes:
+        """The host that is meant, with its port: the target's if it names one, and then Host does not count (RFC 9112,
+        3.2.2). Empty if the client names none, as HTTP/1.0 allows."""
+        authority = self.line.authority
+        return authority if authority is not None else self.block.host
 
     @property
     def query(self) -> bytes:

@@ -20,3 +20,11 @@ class Pending(NamedTuple):
 
 Answer: TypeAlias = Union[Response, Pending]  # noqa: UP007  # a name that is not defined yet is in it
 """Of a request: now, or after a job."""
+
+
+def then(answer: Answer, refine: "Callable[[Response], Answer]") -> Answer:
+    """The answer that is made of a response, as soon as it is there."""
+    if isinstance(answer, Response):
+        return refine(answer)
+    go_on = answer.go_on
+    return Pending(answer.job, lambda result: then(go_on(result), refine))

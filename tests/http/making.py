@@ -29,5 +29,5 @@ def request(target: bytes = b"/", method: bytes = b"GET", **fields: bytes) -> Re
 
 def facts(request: Request) -> tuple[object, ...]:
     """All that a request says, to compare it with another."""
-    names = ("fault", "method", "target", "path", "query", "minor", "fields", "keep_alive", "plain")
+    names = ("fault", "method", "target", "path", "query", "host", "minor", "fields", "keep_alive", "plain")
     return *(getattr(request, name) for name in names), request.block.has_body

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flashpy.http.fields import (
     EntityTag,
+    check_field,
     http_date,
     parse_entity_tag,
     parse_entity_tags,
@@ -201,3 +202,28 @@ def test_qualities(value: bytes, weights: dict[bytes, float]) -> None:
 def test_prefers_html(accept: bytes | None, html: bool) -> None:
     """RFC 9110, 12.5.1: the most specific range that fits gives the weight."""
     assert prefers_html(accept) is html
+
+
+def test_fields_that_a_configuration_may_set() -> None:
+    """RFC 9110, 5.1 and 5.5: tokens and visible characters; not what the server says of a representation itself."""
+    for name, value in (("X-Frame-Options", "DENY"), ("x", ""), ("Link", '</a>; title="\xe9"\t')):
+        check_field(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("", "x", "is not a field name"),
+        ("X Y", "x", "is not a field name"),
+        ("X:", "x", "is not a field name"),
+        ("X\n", "x", "is not a field name"),
+        ("ETag", "x", "set by the server itself"),
+        ("X", "a\r\nb", "a character that"),
+        ("X", "a\n", "a character that"),
+        ("X", "\u20ac", "a character that"),
+    ],
+)
+def test_fields_that_it_may_not_set(name: str, value: str, why: str) -> None:
+    """In a sentence that says why."""
+    with pytest.raises(ValueError, match=why):
+        check_field(name, value)

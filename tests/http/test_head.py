@@ -231,3 +231,22 @@ def test_an_answer_says_whether_the_connection_goes_on(head: bytes, last: bool, 
     assert whole is not None
     assert (b"Connection: " in whole) is (said is not None)
     assert said is None or b"Connection: " + said + b"\r\n" in whole
+
+
+@pytest.mark.parametrize(
+    ("head", "host"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a.example:80\r\n\r\n", b"a.example:80"),
+        (b"GET / HTTP/1.1\r\nHost: a.example\r\nX-Last: new\r\n\r\n", b"a.example"),
+        (b"GET / HTTP/1.1\r\nX-First: new\r\nHost: a.example\r\n\r\n", b"a.example"),
+        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b""),
+        (b"GET / HTTP/1.0\r\n\r\n", b""),
+        (b"GET http://b.example:8080/x HTTP/1.1\r\nHost: a.example\r\n\r\n", b"b.example:8080"),
+        (b"GET http://b.example HTTP/1.0\r\n\r\n", b"b.example"),
+    ],
+)
+def test_which_host_is_meant(head: bytes, host: bytes) -> None:
+    """RFC 9112, 3.2.2: what an absolute-form names counts, and then not Host; from the memo as from the bytes."""
+    reader = HeadReader(LimitsSection())
+    for _ in range(3):
+        assert reader.read(head).host == host
