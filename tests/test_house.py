@@ -37,6 +37,7 @@ LAYERS = {
     "loghelper": 2,
     "logs": 2,
     "resource": 3,
+    "siblings": 4,
     "site": 4,
     "config": 5,
     "event": 5,

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from flashpy.cli.check import check
+from flashpy.cli.compress import compress
 from flashpy.cli.schema import schema
 from flashpy.cli.serve import serve
 from flashpy.errors import ConfigError, StartError, WorkerError
@@ -17,7 +18,7 @@ from flashpy.signing import sign
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = {"check": check, "schema": schema, "sign": sign}
+COMMANDS = {"check": check, "compress": compress, "schema": schema, "sign": sign}
 """First words that are commands; any other is a directory (one called "check" is served as ./check)."""
 
 

@@ -25,7 +25,7 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 _NO_TAG = re.compile(r"[^0-9A-Za-z.+]")
 
 
-class _Changed(Exception):
+class Changed(Exception):
     """The file is not the version that was asked for."""
 
 
@@ -65,11 +65,11 @@ def encode(job: Encode) -> Result:
     coded = _Coded()
     compressor = made_by.begin(job.level, job.identity.size)
     try:
-        for window in _windows(job.source, job.identity):
+        for window in windows(job.source, job.identity):
             coded.add(compressor.compress(window))
             if coded.size >= job.identity.size:
                 return Result(Outcome.GROWN)
-    except _Changed:
+    except Changed:
         return Result(Outcome.CHANGED)
     coded.add(compressor.flush())
     if coded.size >= job.identity.size:
@@ -89,11 +89,11 @@ def encoder(coding: bytes) -> Encoder:
     return _ENCODERS[coding]()
 
 
-def _windows(source: Descriptor | bytes, identity: Identity) -> Iterator[bytes]:
+def windows(source: Descriptor | bytes, identity: Identity) -> Iterator[bytes]:
     """The content from its beginning to its end.
 
     Raises:
-        _Changed: it is of another version at one of them.
+        Changed: it is of another version at one of them.
     """
     if isinstance(source, bytes):
         yield from (source[start : start + _WINDOW] for start in range(0, len(source), _WINDOW))
@@ -106,7 +106,7 @@ def _windows(source: Descriptor | bytes, identity: Identity) -> Iterator[bytes]:
 
 def _check(file: Descriptor, identity: Identity) -> None:
     if identity_of(os.fstat(file.fd)) != identity:
-        raise _Changed
+        raise Changed
 
 
 def _read(fd: int, position: int, length: int) -> bytes:
@@ -114,7 +114,7 @@ def _read(fd: int, position: int, length: int) -> bytes:
     while len(window) < length:
         more = os.pread(fd, length - len(window), position + len(window))
         if not more:
-            raise _Changed
+            raise Changed
         window += more
     return window
 
