@@ -66,7 +66,7 @@ PURE = (
     *("http", "dispatch", "cache", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "config", "config_file", "errors", "metrics", "now"),
 )
-PURE_MODULES = ("job/entries", "job/kinds", "job/framing")  # job.perform and job.programs are there to block
+PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/tar")  # job.perform and job.programs are there to block
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HELPERS = sorted((REPOSITORY / "helpers").glob("*.py"))
@@ -168,6 +168,7 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.buffers",
         "flashpy.job",
         "flashpy.job.confined",
+        "flashpy.job.directory",
         "flashpy.job.entries",
         "flashpy.job.framing",
         "flashpy.job.kinds",
@@ -175,6 +176,8 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.job.perform",
         "flashpy.job.places",
         "flashpy.job.programs",
+        "flashpy.job.tar",
+        "flashpy.job.walk",
         "flashpy.landlock",
         "flashpy.process",
     ]

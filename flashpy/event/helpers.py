@@ -22,7 +22,7 @@ from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
 from flashpy.event.programs import Starter
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_result, encode_job
-from flashpy.job.kinds import Check, Job, List, Load, Outcome, Result, Translate, always
+from flashpy.job.kinds import Check, Job, List, Load, Outcome, Result, Translate, Walk, always
 from flashpy.job.programs import descriptors_in, send_with
 from flashpy.metrics import STALL_BOUNDS, Metrics
 from flashpy.now import Now
@@ -34,6 +34,7 @@ _MOST_COMPLAINTS = 1_000
 _MOST_LANES = 64
 _STUCK = 1.0
 """Seconds after which a helper counts as stuck with its job."""
+_WITH_FILE = (Outcome.FILE, Outcome.LISTED, Outcome.WALKED)
 _MOUNTS = "/proc/self/mountinfo"
 _CMSG_ROOM = socket.CMSG_SPACE(4)
 Done = Callable[[Result], None]
@@ -428,7 +429,7 @@ def _beginning(path: bytes) -> bytes:
 
 def _checked(result: Result) -> Result:
     """A file whose descriptor did not fit into our table (MSG_CTRUNC) is no file."""
-    if result.outcome in (Outcome.FILE, Outcome.LISTED) and result.file is None and result.body is None:
+    if result.outcome in _WITH_FILE and result.file is None and result.body is None:
         return Result(Outcome.NO_DESCRIPTORS)
     return result
 
@@ -438,6 +439,8 @@ def _describe(job: Job) -> str:
         return f"Looking for {os.fsdecode(job.path)!r}"
     if isinstance(job, List):
         return f"Listing {os.fsdecode(job.path)!r}"
+    if isinstance(job, Walk):
+        return f"Walking through {os.fsdecode(job.path)!r}"
     if isinstance(job, Check):
         return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"

@@ -8,14 +8,15 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Identity, Job, List, Load, Outcome, Result, Sort, Translate
+from flashpy.job.kinds import Check, Identity, Job, List, Load, Outcome, Result, Sort, Translate, Walk
 
-_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST = 1, 2, 3, 4
+_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_WALK = 1, 2, 3, 4, 5
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
 _CHECK = struct.Struct("=BI")
 _TRANSLATE = struct.Struct("=BIBBBB")
 _LIST = struct.Struct("=BIIB??BH")
+_WALK = struct.Struct("=BQQ?BH")
 _RESULT = struct.Struct("=BiBBB")
 _LENGTH = struct.Struct("=I")
 
@@ -36,6 +37,8 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
         return head + _pack(_encode_translate(translation) for translation in job.translations), []
     if isinstance(job, List):
         return _encode_list(job), []
+    if isinstance(job, Walk):
+        return _encode_walk(job), []
     return _encode_translate(job), []
 
 
@@ -52,6 +55,12 @@ def _encode_list(job: List) -> bytes:
     return head + _pack((*job.roots, *job.hide, job.search, job.path))
 
 
+def _encode_walk(job: Walk) -> bytes:
+    counts = (len(job.roots), len(job.hide))
+    head = _WALK.pack(_KIND_WALK, job.most_entries, job.most_bytes, job.dotfiles, *counts)
+    return head + _pack((*job.roots, *job.hide, job.name, job.path))
+
+
 def decode_job(message: bytes, fds: Sequence[int]) -> Job:
     """The job in a message; it owns the descriptors from here on."""
     try:
@@ -64,6 +73,8 @@ def decode_job(message: bytes, fds: Sequence[int]) -> Job:
             return Check(tuple(_decode_translate(text) for text in _unpack(message, _CHECK.size, count)))
         if message[0] == _KIND_LIST:
             return _decode_list(message)
+        if message[0] == _KIND_WALK:
+            return _decode_walk(message)
         return _decode_translate(message)
     except (struct.error, IndexError, ValueError) as error:
         raise BadMessage(f"no job: {message[:80]!r}") from error
@@ -89,6 +100,13 @@ def _decode_list(message: bytes) -> List:
     texts = _unpack(message, _LIST.size, roots + hide + 2)
     names, hidden, (search, path) = texts[:roots], texts[roots:-2], texts[-2:]
     return List(tuple(names), path, page, length, Sort(sort), descending, search, dotfiles, tuple(hidden))
+
+
+def _decode_walk(message: bytes) -> Walk:
+    _, entries, size, dotfiles, roots, hide = _WALK.unpack_from(message)
+    texts = _unpack(message, _WALK.size, roots + hide + 2)
+    names, hidden, (name, path) = texts[:roots], texts[roots:-2], texts[-2:]
+    return Walk(tuple(names), path, name, entries, size, dotfiles, tuple(hidden))
 
 
 def encode_result(result: Result) -> tuple[list[bytes], list[int]]:

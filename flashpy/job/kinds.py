@@ -35,6 +35,8 @@ class Outcome(IntEnum):
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
     LISTED = 11  # List: the file is the page, as job.entries has packed it
+    WALKED = 12  # Walk: the file is what was found, as job.entries has packed it
+    TOO_LARGE = 13  # Walk: there is more than is wanted
 
 
 class Translate(NamedTuple):
@@ -102,12 +104,25 @@ class List(NamedTuple):
     hide: tuple[bytes, ...] = ()
 
 
-Job = Translate | Load | Check | List
+class Walk(NamedTuple):
+    """All that is in a directory and beneath it, for an archive in which it is called ``name``; ``roots``, ``path``,
+    ``dotfiles`` and ``hide`` are as in List. Not if there are more than so many entries, or bytes in the archive."""
+
+    roots: tuple[bytes, ...]
+    path: bytes
+    name: bytes
+    most_entries: int = 10_000
+    most_bytes: int = 4 * 2**30
+    dotfiles: bool = False
+    hide: tuple[bytes, ...] = ()
+
+
+Job = Translate | Load | Check | List | Walk
 
 
 class Result(NamedTuple):
     """The result of a job. What follows ``outcome`` is for FILE, and ``error`` (an errno, or 0) for the log. LISTED has
-    the directory's identity, and the page in a file (memfd_create(2)).
+    the directory's identity too, and the page in the file; WALKED a file only (memfd_create(2)).
 
     ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is the
     index name that was found, or empty. ``job`` is the job itself, put there by the runner: it does not travel.

@@ -10,9 +10,10 @@ import os
 import stat
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Identity, Job, Load, Outcome, Result, Translate
+from flashpy.job.kinds import Check, Identity, Job, List, Load, Outcome, Result, Translate
 from flashpy.job.listing import list_directory
 from flashpy.job.places import failure, identity_of, open_place, root_of
+from flashpy.job.walk import walk
 
 _TRIES = 3
 
@@ -24,7 +25,9 @@ def perform(job: Job) -> Result:
             return translate(job)
         if isinstance(job, Load):
             return load(job)
-        return check(job) if isinstance(job, Check) else list_directory(job)
+        if isinstance(job, Check):
+            return check(job)
+        return list_directory(job) if isinstance(job, List) else walk(job)
     except OSError as error:
         return failure(error)
     except MemoryError:
