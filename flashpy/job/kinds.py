@@ -37,6 +37,8 @@ class Outcome(IntEnum):
     LISTED = 11  # List: the file is the page, as job.entries has packed it
     WALKED = 12  # Walk: the file is what was found, as job.entries has packed it
     TOO_LARGE = 13  # Walk: there is more than is wanted
+    PASSED = 23  # Verify: the password has this hash
+    REFUSED = 24  # Verify: it has not
 
 
 class Translate(NamedTuple):
@@ -115,6 +117,16 @@ class Walk(NamedTuple):
     most_bytes: int = 4 * 2**30
     dotfiles: bool = False
     hide: tuple[bytes, ...] = ()
+
+
+class Verify(NamedTuple):
+    """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
+
+    hashed: bytes
+    password: bytes
+
+    def __repr__(self) -> str:
+        return "Verify(...)"  # a job may be logged, a password never
 
 
 Job = Translate | Load | Check | List | Walk

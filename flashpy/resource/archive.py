@@ -16,7 +16,7 @@ _TOGETHER = 100
 
 
 class Archive:
-    """The archive of what a walk has found (``tree`` is its file); files of up to ``small`` bytes are read by helpers."""
+    """The archive of what a walk has found, in the file ``tree``. Helpers read files of up to ``small`` bytes."""
 
     __slots__ = ("_name", "_template", "_tree", "length")
 
