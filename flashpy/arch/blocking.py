@@ -11,11 +11,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from flashpy.arch.inline import do
-from flashpy.buffers import Lazy, Piece, Slice, length_of
+from flashpy.buffers import Aggregate, Lazy, Piece, Slice, length_of
 from flashpy.event.sockets import client_of
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1, Http1Shared
@@ -300,32 +300,32 @@ class Conversation:
                 self._record(request, response, max(0, response.length - (end - self._sent)), began)
 
     def _send_pieces(self, pieces: Sequence[Piece]) -> None:
-        """Bytes up to the next slice in one system call, slices by sendfile(2)."""
+        """Bytes up to the next piece of another kind in one system call, slices by sendfile(2)."""
         self._rate_mark = time.monotonic(), self._sent
         parts: list[bytes] = []
-        for piece in self._made(pieces):
-            if isinstance(piece, Slice):
-                self._send_bytes(parts, socket.MSG_MORE)
-                parts.clear()
-                self._send_slice(piece)
-            else:
-                parts.append(piece)
-        self._send_bytes(parts, 0)
-
-    def _made(self, pieces: Sequence[Piece]) -> Iterator[bytes | Slice]:
-        """All pieces, what is made when its turn comes too."""
         left = list(reversed(pieces))
         while left:
             piece = left.pop()
-            if not isinstance(piece, Lazy):
-                yield piece
+            if isinstance(piece, bytes):
+                parts.append(piece)
                 continue
-            made = piece.make()
-            while isinstance(made, Job):
-                made = piece.make(do(made))
-            if made is None:
-                self._break_off("What was to be sent to %s has changed meanwhile; the connection is closed.")
-            left += reversed(made)
+            self._send_bytes(parts, socket.MSG_MORE)
+            parts.clear()
+            if isinstance(piece, Slice):
+                self._send_slice(piece)
+            else:
+                left += reversed(self._made(piece))
+        self._send_bytes(parts, 0)
+
+    def _made(self, piece: Lazy) -> Aggregate:
+        """What stands in the place of a piece whose turn has come."""
+        made = piece.make()
+        while isinstance(made, Job):
+            made = piece.make(do(made))
+        if made is None:
+            self._break_off("What was to be sent to %s has changed meanwhile; the connection is closed.")
+        aggregate: Aggregate = made
+        return aggregate
 
     def _break_off(self, why: str) -> NoReturn:
         with self._common.lock:

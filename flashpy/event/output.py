@@ -133,9 +133,12 @@ class Output:
                 if self.sent >= turn_ends:
                     return Progress.BLOCKED
                 first = queue[0]
-                if isinstance(first, Lazy):
+                if isinstance(first, Slice):
+                    progress = self._send_slice(first)
+                elif isinstance(first, Lazy):
                     return Progress.UNMADE
-                progress = self._send_slice(first) if isinstance(first, Slice) else self._send_bytes()
+                else:
+                    progress = self._send_bytes()
                 if progress is not Progress.SENT:
                     return progress
         except BlockingIOError:
