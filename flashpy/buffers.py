@@ -1,12 +1,12 @@
-"""Immutable pieces of an answer: bytes, and slices of open files.
+"""Immutable pieces of an answer: bytes, slices of open files, and what is made of these when its turn comes.
 
-A body is an *aggregate* (IO-Lite's word): a tuple of ``bytes`` and ``Slice``. Nothing in it ever changes, so the
-same piece may stand in many answers at once.
+A body is an *aggregate* (IO-Lite's word): a tuple of ``bytes``, ``Slice`` and ``Lazy``. Nothing in it ever changes, so
+the same piece may stand in many answers at once.
 """
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 IN_MEMORY = -1
 """The device of a descriptor that has no disk behind it (memfd_create(2)): what it holds can always be sent at once."""
@@ -42,10 +42,27 @@ class Slice(NamedTuple):
     length: int
 
 
-Piece = bytes | Slice
+class Lazy:
+    """``length`` bytes that are made when their turn comes to be sent: what would take too many descriptors, or too
+    much memory, to have at hand before. It never changes either: what has been made of it is another aggregate."""
+
+    __slots__ = ("length",)
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def make(self, result: Any = None) -> Any:
+        """The aggregate that stands in its place, of ``length`` bytes, and perhaps with a Lazy at its end; or the job
+        (job.kinds) that is needed for that, with whose result this is then called again; None if it cannot be made
+        any more, so that the answer must break off."""
+        raise NotImplementedError
+
+
+Ready = bytes | Slice
+Piece = Ready | Lazy
 Aggregate = tuple[Piece, ...]
 
 
 def length_of(aggregate: Sequence[Piece]) -> int:
     """The number of bytes in all pieces."""
-    return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in aggregate)
+    return sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in aggregate)

@@ -72,7 +72,7 @@ CPU_LIBRARIES = {
 }
 """What CPU helpers use beside the standard library; imported where it is needed, so that no disk helper has it."""
 # job.perform and job.programs are there to block
-PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords")
+PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords", "job/tar")
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HELPERS = sorted((REPOSITORY / "helpers").glob("*.py"))
@@ -175,6 +175,7 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.buffers",
         "flashpy.job",
         "flashpy.job.confined",
+        "flashpy.job.directory",
         "flashpy.job.entries",
         "flashpy.job.framing",
         "flashpy.job.kinds",
@@ -182,6 +183,8 @@ def test_a_helper_has_no_loop_in_memory() -> None:
         "flashpy.job.perform",
         "flashpy.job.places",
         "flashpy.job.programs",
+        "flashpy.job.tar",
+        "flashpy.job.walk",
         "flashpy.landlock",
         "flashpy.process",
     ]

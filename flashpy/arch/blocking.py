@@ -12,16 +12,17 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from flashpy.arch.inline import do
-from flashpy.buffers import Piece, Slice, length_of
+from flashpy.buffers import Aggregate, Lazy, Piece, Slice, length_of
 from flashpy.event.sockets import client_of
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1, Http1Shared
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Sendable, Tails
-from flashpy.job.kinds import Runner
+from flashpy.job.kinds import Job, Runner
 from flashpy.log.forms import renderer
 from flashpy.log.record import Cache, Record
 from flashpy.metrics import Metrics
@@ -299,17 +300,38 @@ class Conversation:
                 self._record(request, response, max(0, response.length - (end - self._sent)), began)
 
     def _send_pieces(self, pieces: Sequence[Piece]) -> None:
-        """Bytes up to the next slice in one system call, slices by sendfile(2)."""
+        """Bytes up to the next piece of another kind in one system call, slices by sendfile(2)."""
         self._rate_mark = time.monotonic(), self._sent
         parts: list[bytes] = []
-        for piece in pieces:
+        left = list(reversed(pieces))
+        while left:
+            piece = left.pop()
+            if isinstance(piece, bytes):
+                parts.append(piece)
+                continue
+            self._send_bytes(parts, socket.MSG_MORE)
+            parts.clear()
             if isinstance(piece, Slice):
-                self._send_bytes(parts, socket.MSG_MORE)
-                parts.clear()
                 self._send_slice(piece)
             else:
-                parts.append(piece)
+                left += reversed(self._made(piece))
         self._send_bytes(parts, 0)
+
+    def _made(self, piece: Lazy) -> Aggregate:
+        """What stands in the place of a piece whose turn has come."""
+        made = piece.make()
+        while isinstance(made, Job):
+            made = piece.make(do(made))
+        if made is None:
+            self._break_off("What was to be sent to %s has changed meanwhile; the connection is closed.")
+        aggregate: Aggregate = made
+        return aggregate
+
+    def _break_off(self, why: str) -> NoReturn:
+        with self._common.lock:
+            self._common.metrics.truncated += 1
+        _log.warning(why, self._client)
+        raise ConnectionAbortedError
 
     def _send_bytes(self, parts: list[bytes], flags: int) -> None:
         if not parts:
@@ -330,10 +352,7 @@ class Conversation:
         while left:
             sent = self._patiently(os.sendfile, self._sock.fileno(), piece.file.fd, position, min(left, CHUNK))
             if not sent:
-                with self._common.lock:
-                    self._common.metrics.truncated += 1
-                _log.warning("A file became shorter while it was sent to %s; the connection is closed.", self._client)
-                raise ConnectionAbortedError
+                self._break_off("A file became shorter while it was sent to %s; the connection is closed.")
             position, left = position + sent, left - sent
             self._sent += sent
 

@@ -3,9 +3,9 @@
 1. Translations before loads: a small file needs nothing more. Those come first upon which somebody is served from a
    cache meanwhile.
 2. Loads do not take the last helper, and one is always under way if there are any: so neither waits for all the others.
-   Listings are as loads.
+   Listings and walks are as loads.
 3. Beginnings of files and later windows take turns: a short answer does not wait behind scans of large files, nor
-   behind listings.
+   behind listings and walks.
 4. With anticipation, loads of one stream (an open file) are kept together, some in a row, and if only others' wait,
    the stream's next is waited for where that pays (dispatch.anticipation).
 5. Helpers that are stuck with a job make room for others, up to the most that the device may have.
@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 from flashpy.dispatch.anticipation import Anticipation
 from flashpy.dispatch.width import Sample, Width
-from flashpy.job.kinds import Check, Job, List, Load, Translate
+from flashpy.job.kinds import Check, Job, List, Load, Translate, Walk
 
 BATCH = 64
 """Checks in a batch, at most."""
@@ -168,13 +168,13 @@ class Lane(Generic[T, C]):
         self.working += 1
         self.wait += waited
         self.longest_wait = max(self.longest_wait, waited)
-        self._loading += isinstance(job, Load | List)
+        self._loading += isinstance(job, Load | List | Walk)
         self._checking = self._checking or isinstance(job, Check)
 
     def forget(self, job: Job) -> None:
         """A job that is at work is not this lane's any more."""
         self.working -= 1
-        self._loading -= isinstance(job, Load | List)
+        self._loading -= isinstance(job, Load | List | Walk)
         self._checking = self._checking and not isinstance(job, Check)
 
     def end(self, job: Job, seconds: float, now: float) -> None:

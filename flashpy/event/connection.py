@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from flashpy.buffers import Piece, Slice
+from flashpy.buffers import Lazy, Piece, Slice
 from flashpy.event.deadlines import State
 from flashpy.event.output import Output, Progress
 from flashpy.event.service import Service
@@ -20,7 +20,7 @@ from flashpy.http.http1 import Http1
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
 from flashpy.http.wire import Wire
-from flashpy.job.kinds import Load, Outcome, Result
+from flashpy.job.kinds import Job, Load, Outcome, Result
 from flashpy.log.record import Cache
 from flashpy.metrics import STALL_BOUNDS
 from flashpy.resource.answer import Answer, Pending
@@ -93,7 +93,7 @@ class Connection:
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
         self._began: list[float] | None = [] if service.log else None  # when the requests arrived
         self._not_hit: list[tuple[Request, Cache]] = []  # requests that wait for a helper, or have; kept for the log
-        self._wanted: Slice | None = None  # the window that a helper is loading for us
+        self._wanted: Slice | Lazy | None = None  # what is next: a window that is being loaded, or what is being made
         self._ahead: Slice | None = None  # the window behind that, if it is being loaded ahead of its turn
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
@@ -176,7 +176,7 @@ class Connection:
     def _loaded(self, result: Result) -> None:
         """The window that the output waited for has been loaded, or cannot be."""
         window, self._wanted = self._wanted, None
-        if self.state is State.CLOSED or window is None:
+        if self.state is State.CLOSED or not isinstance(window, Slice):
             return
         if result.outcome is not Outcome.LOADED:
             self._guarded(partial(self._not_loaded, result))
@@ -201,6 +201,28 @@ class Connection:
         """If it could not be loaded, whoever sends it will find out."""
         if result.outcome is Outcome.LOADED:
             self._guarded(partial(self._output.loaded_ahead, window))
+
+    def _made(self, result: Result | None) -> None:
+        """Go on with the making of the piece that is next: not at once, because what is made of many small files
+        without any wait would be one long turn."""
+        self._service.loop.call_soon(self._guarded, partial(self._make, result))
+
+    def _make(self, result: Result | None) -> None:
+        piece = self._wanted
+        if self.state is State.CLOSED or not isinstance(piece, Lazy):
+            return
+        made = piece.make(result)
+        if isinstance(made, Job):
+            self._service.runner.run(made, self._made, self._is_open)
+            return
+        self._wanted = None
+        if made is None:
+            _log.warning("What was to be sent to %s has changed meanwhile; the connection is closed.", self.client)
+            self._service.metrics.truncated += 1
+            self.close()
+            return
+        self._output.made(made)
+        self._flush()
 
     def _not_loaded(self, result: Result) -> None:
         """A body cannot be read: answer 503 or 500 if its head is still here, else only the close can say it."""
@@ -377,6 +399,12 @@ class Connection:
         if progress is Progress.BROKEN:
             _log.warning("A file became shorter while it was sent to %s; the connection is closed.", self.client)
             self.close()
+            return
+        if progress is Progress.UNMADE:
+            self._set_writing(False)
+            self._enter(State.WORKING)
+            self._wanted = self._output.unmade
+            self._made(None)
             return
         if progress is Progress.ABSENT:
             self._set_writing(False)

@@ -19,7 +19,7 @@ from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
 from flashpy.event.pool import Done, Helper, Pool, Task, Wanted
 from flashpy.event.programs import Starter
-from flashpy.job.kinds import Check, DiskJob, List, Load, Outcome, Result, Translate, always
+from flashpy.job.kinds import Check, DiskJob, List, Load, Outcome, Result, Translate, Walk, always
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import HelpersSection
@@ -300,6 +300,8 @@ def _describe(job: DiskJob) -> str:
         return f"Looking for {os.fsdecode(job.path)!r}"
     if isinstance(job, List):
         return f"Listing {os.fsdecode(job.path)!r}"
+    if isinstance(job, Walk):
+        return f"Walking through {os.fsdecode(job.path)!r}"
     if isinstance(job, Check):
         return f"Checking {len(job.translations)} files"
     return f"Reading {job.length} bytes at {job.offset} of descriptor {job.file.fd}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from flashpy.buffers import Piece, Slice
+from flashpy.buffers import Lazy, Piece, Slice
 from flashpy.cache.residency import Residency, window_of
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -25,13 +25,14 @@ class Progress(Enum):
     SENT = auto()  # all of it
     BLOCKED = auto()  # until the socket takes more, or others have had their turn
     ABSENT = auto()  # until the window that is next has been loaded (``Output.wanted``)
+    UNMADE = auto()  # until the piece that is next has been made (``Output.unmade``)
     BROKEN = auto()  # the file is shorter than it was: the answer cannot be completed
 
 
 class Output:
     """What is still to be sent, and the sending. Never waits: for the socket, nor for a disk."""
 
-    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_send", "_sock", "queue", "sent")
+    __slots__ = ("_cleared", "_loads", "_metrics", "_now", "_residency", "_send", "_sock", "_start", "queue", "sent")
 
     def __init__(self, sock: socket.SocketType, residency: Residency, now: Now, metrics: Metrics) -> None:
         self._sock = sock
@@ -43,6 +44,7 @@ class Output:
         self._cleared = 0  # bytes of the first slice that may be sent without another test
         self._loads = 0  # of the window that is next, since anything was sent of it
         self.sent = 0  # bytes given to the kernel, ever
+        self._start = 0  # how many they were when the answer that is queued began
 
     def send_whole(self, data: bytes) -> bool:
         """Send bytes when nothing is queued; False if some had to be queued."""
@@ -61,19 +63,31 @@ class Output:
         first = pieces[0]
         if len(pieces) == 1 and not self.queue and isinstance(first, bytes):  # the usual case, in the fewest steps
             return Progress.SENT if self.send_whole(first) else Progress.BLOCKED
+        self._start = self.sent if not self.queue else -1
         self.queue.extend(pieces)
         return self.push()
 
     @property
     def unsent(self) -> int:
         """Bytes in the queue."""
-        return sum(piece.length if isinstance(piece, Slice) else len(piece) for piece in self.queue)
+        return sum(piece.length if isinstance(piece, Slice | Lazy) else len(piece) for piece in self.queue)
 
     @property
     def wanted(self) -> Slice:
         """The window that is next and was not resident."""
         piece = next(piece for piece in self.queue if isinstance(piece, Slice))
         return Slice(piece.file, piece.offset, self._residency.to_load(piece.file, piece.offset, piece.length))
+
+    @property
+    def unmade(self) -> Lazy:
+        """The piece whose turn has come, and which is to be made."""
+        piece = self.queue[0]
+        assert isinstance(piece, Lazy)
+        return piece
+
+    def made(self, pieces: Sequence[Piece]) -> None:
+        """These stand in its place."""
+        self.queue[:1] = pieces
 
     def behind(self, window: Slice) -> tuple[Slice, bool] | None:
         """What comes after this window, and whether it is in memory; None at the end, or while the sending has not yet
@@ -100,7 +114,7 @@ class Output:
 
     def withdraw(self) -> bool:
         """Take back the answer that is queued, if nothing of it has been sent."""
-        if not self.queue or not isinstance(self.queue[0], bytes):
+        if not self.queue or self.sent != self._start:
             return False
         self.queue.clear()
         self._cleared = self._loads = 0
@@ -118,7 +132,13 @@ class Output:
             while queue:
                 if self.sent >= turn_ends:
                     return Progress.BLOCKED
-                progress = self._send_slice(queue[0]) if isinstance(queue[0], Slice) else self._send_bytes()
+                first = queue[0]
+                if isinstance(first, Slice):
+                    progress = self._send_slice(first)
+                elif isinstance(first, Lazy):
+                    return Progress.UNMADE
+                else:
+                    progress = self._send_bytes()
                 if progress is not Progress.SENT:
                     return progress
         except BlockingIOError:
@@ -127,7 +147,7 @@ class Output:
         return Progress.SENT
 
     def _send_bytes(self) -> Progress:
-        """Send the bytes up to the next slice, with one system call."""
+        """Send the bytes up to the next piece of another kind, with one system call."""
         queue = self.queue
         parts: list[bytes | memoryview] = []
         flags = 0
@@ -137,12 +157,14 @@ class Output:
                     return Progress.ABSENT
                 flags = socket.MSG_MORE
                 break
+            if isinstance(piece, Lazy):
+                break
             parts.append(piece)
         sent = self._sock.send(parts[0], flags) if len(parts) == 1 else self._sock.sendmsg(parts, (), flags)
         self.sent += sent
         while sent:
             first = queue[0]
-            assert not isinstance(first, Slice)
+            assert not isinstance(first, Slice | Lazy)
             if sent < len(first):
                 queue[0] = memoryview(first)[sent:]
                 break

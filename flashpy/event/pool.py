@@ -264,7 +264,7 @@ class Pool(ABC, Generic[T]):
 
 def _checked(result: Result) -> Result:
     """A file whose descriptor did not fit into our table (MSG_CTRUNC) is no file."""
-    has_content = result.outcome in (Outcome.FILE, Outcome.LISTED, Outcome.ENCODED)
+    has_content = result.outcome in (Outcome.FILE, Outcome.LISTED, Outcome.WALKED, Outcome.ENCODED)
     if has_content and result.file is None and result.body is None:
         return Result(Outcome.NO_DESCRIPTORS)
     return result

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flashpy.buffers import Aggregate, Piece, Slice, length_of
+from flashpy.buffers import Aggregate, Ready, Slice, length_of
 
 
 class Span(NamedTuple):
@@ -103,16 +103,16 @@ def content_range(span: Span, size: int) -> bytes:
     return b"bytes %d-%d/%d" % (span.offset, span.end - 1, size)
 
 
-def cut(body: Piece, span: Span) -> Piece:
+def cut(body: Ready, span: Span) -> Ready:
     """The part of a whole body that a span names."""
     if isinstance(body, Slice):
         return Slice(body.file, body.offset + span.offset, span.length)
     return body[span.offset : span.end]
 
 
-def multipart(body: Piece, spans: Sequence[Span], size: int, kind: bytes, boundary: bytes) -> tuple[Aggregate, int]:
+def multipart(body: Ready, spans: Sequence[Span], size: int, kind: bytes, boundary: bytes) -> tuple[Aggregate, int]:
     """A multipart/byteranges body (RFC 9110, 14.6) as an aggregate that copies nothing of a file, and its length."""
-    pieces: list[Piece] = []
+    pieces: list[Ready] = []
     lead = b"--"
     for span in spans:
         pieces.append(

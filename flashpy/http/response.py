@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from http import HTTPStatus
 
-from flashpy.buffers import Aggregate, Slice, length_of
+from flashpy.buffers import Aggregate, length_of
 from flashpy.http.fields import prefers_html
 
 FieldList = tuple[tuple[bytes, bytes], ...]
@@ -50,7 +50,7 @@ class Response:
         self.body = body
         self.close = close  # the connection must end after this answer
         self.length = length_of(body)
-        self.sliced = any(isinstance(piece, Slice) for piece in body)  # some of it comes from a file
+        self.sliced = any(not isinstance(piece, bytes) for piece in body)  # some of it comes from a file
         self.flat: bytes | None = None
         if not self.sliced and not close and self.length < JOIN_LIMIT:
             self.flat = b"".join(body)  # type: ignore[arg-type]  # no slice is in it; one piece is not copied
@@ -73,19 +73,22 @@ def error(
     *,
     with_body: bool = True,
     close: bool = False,
+    advice: str | None = None,
 ) -> Response:
-    """A small error page: HTML if the client's Accept prefers it, else plain text (RFC 9110, 15.5 and 12.5.1)."""
+    """A small error page: HTML if the client's Accept prefers it, else plain text (RFC 9110, 15.5 and 12.5.1).
+    ``advice`` is a sentence in place of the usual one of the status."""
     phrase = REASONS.get(status, b"Error").decode()
+    sentence = _ADVICE.get(status, "") if advice is None else advice
     if prefers_html(accept):
         kind = b"text/html; charset=utf-8"
         title = escape(f"{status} {phrase}")
         text = (
             f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-            f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{escape(_ADVICE.get(status, ''))}</p>\n</html>\n"
+            f"<title>{title}</title>\n<h1>{title}</h1>\n<p>{escape(sentence)}</p>\n</html>\n"
         )
     else:
         kind = b"text/plain; charset=utf-8"
-        text = f"{status} {phrase}\n{_ADVICE.get(status, '')}\n"
+        text = f"{status} {phrase}\n{sentence}\n"
     body = text.encode()
     described = ((b"Content-Type", kind), (b"Content-Length", b"%d" % len(body)), (b"Vary", b"Accept"))
     head = Head(status, (*fields, *described))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from flashpy.job.kinds import Job, List, Outcome, Result, Translate
+from flashpy.job.kinds import Job, List, Outcome, Result, Translate, Walk
 from flashpy.job.perform import perform
 from flashpy.landlock import restrict
 
@@ -33,7 +33,7 @@ def confine(roots: Iterable[bytes]) -> Callable[[Job], Result]:
 
 def _perform(marks: _Marks, job: Job) -> Result:
     result = perform(job)
-    if isinstance(job, Translate | List) and result.outcome is Outcome.FORBIDDEN and _marks(marks) != marks:
+    if isinstance(job, Translate | List | Walk) and result.outcome is Outcome.FORBIDDEN and _marks(marks) != marks:
         return Result(Outcome.STALE, error=result.error)
     return result
 

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from flashpy.buffers import IN_MEMORY, Descriptor
-from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Sort, Translate, Verify
+from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Sort, Translate, Verify, Walk
 
-_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_ENCODE, _KIND_VERIFY = range(1, 7)
+_KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_WALK, _KIND_ENCODE, _KIND_VERIFY = range(1, 8)
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
 _CHECK = struct.Struct("=BI")
@@ -18,6 +18,7 @@ _TRANSLATE = struct.Struct("=BIBBBB")
 _ENCODE = struct.Struct("=BiB")
 _VERIFY = struct.Struct("=B")
 _LIST = struct.Struct("=BIIB??BH")
+_WALK = struct.Struct("=BQQ?BH")
 _RESULT = struct.Struct("=BiBBB")
 _LENGTH = struct.Struct("=I")
 
@@ -42,6 +43,8 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
         return _encode_encode(job)
     if isinstance(job, Verify):
         return _VERIFY.pack(_KIND_VERIFY) + _pack(job), []
+    if isinstance(job, Walk):
+        return _encode_walk(job), []
     return _encode_translate(job), []
 
 
@@ -66,6 +69,12 @@ def _encode_list(job: List) -> bytes:
     return head + _pack((*job.roots, *job.hide, job.search, job.path))
 
 
+def _encode_walk(job: Walk) -> bytes:
+    counts = (len(job.roots), len(job.hide))
+    head = _WALK.pack(_KIND_WALK, job.most_entries, job.most_bytes, job.dotfiles, *counts)
+    return head + _pack((*job.roots, *job.hide, job.name, job.path))
+
+
 def decode_job(message: bytes, fds: Sequence[int]) -> Job:
     """The job in a message; it owns the descriptors from here on."""
     try:
@@ -82,6 +91,8 @@ def decode_job(message: bytes, fds: Sequence[int]) -> Job:
             return _decode_encode(message, fds)
         if message[0] == _KIND_VERIFY:
             return Verify(*_unpack(message, _VERIFY.size, 2))
+        if message[0] == _KIND_WALK:
+            return _decode_walk(message)
         return _decode_translate(message)
     except (struct.error, IndexError, ValueError) as error:
         raise BadMessage(f"no job: {message[:80]!r}") from error
@@ -119,6 +130,13 @@ def _decode_list(message: bytes) -> List:
     texts = _unpack(message, _LIST.size, roots + hide + 2)
     names, hidden, (search, path) = texts[:roots], texts[roots:-2], texts[-2:]
     return List(tuple(names), path, page, length, Sort(sort), descending, search, dotfiles, tuple(hidden))
+
+
+def _decode_walk(message: bytes) -> Walk:
+    _, entries, size, dotfiles, roots, hide = _WALK.unpack_from(message)
+    texts = _unpack(message, _WALK.size, roots + hide + 2)
+    names, hidden, (name, path) = texts[:roots], texts[roots:-2], texts[-2:]
+    return Walk(tuple(names), path, name, entries, size, dotfiles, tuple(hidden))
 
 
 def encode_result(result: Result) -> tuple[list[bytes], list[int]]:

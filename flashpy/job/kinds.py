@@ -35,6 +35,8 @@ class Outcome(IntEnum):
     LATE = 9  # it has taken longer than anybody is to wait
     STALE = 10  # the helper may read what the roots were, not what they are (job.confined), and ends
     LISTED = 11  # List: the file is the page, as job.entries has packed it
+    WALKED = 12  # Walk: the file is what was found, as job.entries has packed it
+    TOO_LARGE = 13  # Walk: there is more than is wanted
     ENCODED = 20  # Encode: the coded form
     GROWN = 21  # Encode: it would be no smaller
     CHANGED = 22  # Encode: the file is not the version that was asked for, or has become another meanwhile
@@ -124,6 +126,19 @@ LEVELS = {b"br": 5, b"zstd": 6, b"gzip": 6}
 23 ms with zlib (185 KB); brotli 9 would take 51 ms (159 KB), 11 about a second."""
 
 
+class Walk(NamedTuple):
+    """All that is in a directory and beneath it, for an archive in which it is called ``name``; ``roots``, ``path``,
+    ``dotfiles`` and ``hide`` are as in List. Not if there are more than so many entries, or bytes in the archive."""
+
+    roots: tuple[bytes, ...]
+    path: bytes
+    name: bytes
+    most_entries: int = 10_000
+    most_bytes: int = 4 * 2**30
+    dotfiles: bool = False
+    hide: tuple[bytes, ...] = ()
+
+
 class Verify(NamedTuple):
     """Whether a password has a hash (job.passwords): for the pool that is there for CPU work."""
 
@@ -134,7 +149,7 @@ class Verify(NamedTuple):
         return "Verify(...)"  # a job may be logged, a password never
 
 
-DiskJob = Translate | Load | Check | List
+DiskJob = Translate | Load | Check | List | Walk
 """What may wait for a disk."""
 CpuJob = Encode | Verify
 """What takes a processor's time."""
@@ -142,10 +157,9 @@ Job = DiskJob | CpuJob
 
 
 class Result(NamedTuple):
-    """The result of a job. What follows ``outcome`` is for FILE, LISTED and ENCODED; ``error`` (an errno, or 0) for the
-    log.
+    """The result of a job. ``error`` (an errno, or 0) is for the log, what is between for some outcomes.
 
-    LISTED has the directory's identity, and the page in a file (memfd_create(2)).
+    LISTED has the directory's identity, and the page in a file (memfd_create(2)); WALKED a file only.
 
     FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
     the index name that was found, or empty. ENCODED: ``identity`` is the file's, but with the size of the coded form,

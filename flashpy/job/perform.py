@@ -10,9 +10,10 @@ import os
 import stat
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Encode, Identity, Job, Load, Outcome, Result, Translate, Verify
+from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Translate, Verify
 from flashpy.job.listing import list_directory
 from flashpy.job.places import failure, identity_of, open_place, root_of
+from flashpy.job.walk import walk
 
 _TRIES = 3
 
@@ -30,7 +31,7 @@ def perform(job: Job) -> Result:
             from flashpy.job import cpu  # a disk helper has no use for it
 
             return cpu.perform(job)
-        return list_directory(job)
+        return list_directory(job) if isinstance(job, List) else walk(job)
     except OSError as error:
         return failure(error)
     except MemoryError:

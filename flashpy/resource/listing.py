@@ -8,12 +8,14 @@ import re
 from hashlib import blake2b
 from urllib.parse import parse_qsl
 
+from flashpy.buffers import Descriptor
 from flashpy.http.conditional import Validators, Verdict, evaluate
 from flashpy.http.fields import EntityTag, preferred
 from flashpy.http.request import Request
-from flashpy.http.response import FieldList, Head, Response
+from flashpy.http.response import FieldList, Head, Response, error
 from flashpy.job.entries import unpack
-from flashpy.job.kinds import List, Outcome, Result, Sort
+from flashpy.job.kinds import List, Outcome, Result, Sort, Walk
+from flashpy.resource.archive import Archive, disposition
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.listing_page import POLICY, as_html
 from flashpy.resource.listing_view import ORDERS, SORTS, View, as_json, as_text
@@ -32,33 +34,61 @@ _STATUS = {
 _PAGE = re.compile(r"[1-9][0-9]{0,8}")
 _LONGEST_SEARCH = 255
 _MOST_PARAMETERS = 20
+_TOO_LARGE = "This directory is too large to be downloaded as a whole."
+_NAMELESS = b"files"  # what the archive of the topmost directory is called
 _ENTITY_CONDITIONS = (b"if-match", b"if-none-match")
 
 
 class Listings:
-    """The listings of the directories beneath a root. ``template`` is the job without a path and a query; ``archive``
-    says that a directory can be had as a whole, too, and is to have a link to that."""
+    """The listings of the directories beneath a root, and archives of them.
 
-    __slots__ = ("_archive", "_errors", "_fixed", "_template")
+    ``template`` is the job without a path and a query, ``archive`` the one for an archive, without a path and a name;
+    None if there are to be none. ``small`` is the size up to which a helper reads a file of an archive itself.
+    """
 
-    def __init__(self, template: List, errors: ErrorPages, archive: bool = False) -> None:
+    __slots__ = ("_archive", "_errors", "_fixed", "_small", "_template")
+
+    def __init__(self, template: List, errors: ErrorPages, archive: Walk | None = None, small: int = 0) -> None:
         self._template = template
         self._errors = errors
         self._archive = archive
+        self._small = small
         self._fixed: FieldList = (*errors.extra, (b"Cache-Control", b"no-cache"), (b"Vary", b"Accept"))
 
-    def job(self, request: Request, path: bytes) -> List:
+    def job(self, request: Request, path: bytes) -> List | Walk:
         """The job for a request; ``path`` is where the directory is beneath the root, with "/" at its end."""
-        return _refine(self._template._replace(path=path), request.query)
+        asked = _parameters(request.query)
+        if self._archive is not None and asked.get("download") == "tar":
+            name = request.path.rstrip(b"/").rpartition(b"/")[2]
+            return self._archive._replace(path=path, name=name or _NAMELESS)
+        return _refine(self._template._replace(path=path), asked)
 
     def answer(self, request: Request, result: Result) -> Response:
         """The answer with the result of the job."""
-        if result.outcome is not Outcome.LISTED:
+        if result.outcome is Outcome.TOO_LARGE:
+            with_body = request.method != b"HEAD"
+            return error(403, request.fields.get(b"accept"), self._errors.extra, with_body=with_body, advice=_TOO_LARGE)
+        if result.outcome not in (Outcome.LISTED, Outcome.WALKED):
             return self._errors.answer(request, _STATUS.get(result.outcome, 500))
-        assert result.file is not None and isinstance(result.job, List)
-        view = View(request.path, unpack(result.file), result.job.search, self._archive)
+        assert result.file is not None
+        if isinstance(result.job, Walk):
+            return self._whole(request, result.job, result.file)
+        assert isinstance(result.job, List)
+        view = View(request.path, unpack(result.file), result.job.search, self._archive is not None)
         kind, render = _FORMS[preferred(request.fields.get(b"accept"), tuple(_FORMS))]
         return self._respond(request, view, kind, render(view))
+
+    def _whole(self, request: Request, job: Walk, tree: Descriptor) -> Response:
+        """The archive; there is no telling whether it is still the same, so it has no validator and no ranges."""
+        archive = Archive(job, tree, self._small)
+        fields = (
+            *self._errors.extra,
+            (b"Cache-Control", b"no-cache"),
+            (b"Content-Type", b"application/x-tar"),
+            (b"Content-Disposition", disposition(job.name)),
+            (b"Content-Length", b"%d" % archive.length),
+        )
+        return Response(Head(200, fields), archive.body() if request.method != b"HEAD" else ())
 
     def _respond(self, request: Request, view: View, kind: bytes, body: bytes) -> Response:
         tag = EntityTag(b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode())
@@ -80,15 +110,17 @@ class Listings:
         return Response(Head(200, (*fields, *described)), (body,) if request.method != b"HEAD" else ())
 
 
-def _refine(job: List, query: bytes) -> List:
-    """The job with what the query says; what is unknown or makes no sense in it does not count."""
+def _parameters(query: bytes) -> dict[str, str]:
+    """What a query says; nothing if it says too much."""
+    text = query.decode("utf-8", "surrogateescape")
     try:
-        pairs = parse_qsl(
-            query.decode("utf-8", "surrogateescape"), errors="surrogateescape", max_num_fields=_MOST_PARAMETERS
-        )
+        return dict(parse_qsl(text, errors="surrogateescape", max_num_fields=_MOST_PARAMETERS))
     except ValueError:
-        return job
-    asked = dict(pairs)
+        return {}
+
+
+def _refine(job: List, asked: dict[str, str]) -> List:
+    """The job with the parameters of a query; what is unknown or makes no sense does not count."""
     page, search = asked.get("page", ""), asked.get("search", "").encode("utf-8", "surrogateescape")
     return job._replace(
         page=int(page) if _PAGE.fullmatch(page) else 1,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flashpy.buffers import IN_MEMORY, Descriptor
 from flashpy.job.framing import HEAD_ROOM, BadMessage, decode_job, decode_result, encode_job, encode_result
-from flashpy.job.kinds import Check, Encode, Identity, List, Load, Outcome, Result, Sort, Translate, Verify
+from flashpy.job.kinds import Check, Encode, Identity, List, Load, Outcome, Result, Sort, Translate, Verify, Walk
 
 SIGNED = st.integers(-(2**63), 2**63 - 1)
 UNSIGNED = st.integers(0, 2**64 - 1)
@@ -32,6 +32,16 @@ LISTS = st.builds(
     st.sampled_from(Sort),
     st.booleans(),
     st.binary(max_size=40),
+    st.booleans(),
+    TEXTS,
+)
+WALKS = st.builds(
+    Walk,
+    st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=4).map(tuple),
+    st.binary(max_size=200),
+    st.binary(max_size=40),
+    UNSIGNED,
+    UNSIGNED,
     st.booleans(),
     TEXTS,
 )
@@ -74,9 +84,9 @@ def test_check_round_trip(translations: tuple[Translate, ...]) -> None:
     assert decode_job(message, []) == Check(translations)
 
 
-@given(LISTS)
-def test_list_round_trip(job: List) -> None:
-    """Any List comes out as it went in, and takes no descriptor along."""
+@given(LISTS | WALKS)
+def test_list_and_walk_round_trip(job: List | Walk) -> None:
+    """Any of them comes out as it went in, and takes no descriptor along."""
     message, fds = encode_job(job)
     assert fds == []
     assert decode_job(message, []) == job

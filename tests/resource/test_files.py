@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flashpy.buffers import Aggregate, Slice
+from flashpy.buffers import Aggregate, Lazy, Slice
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 from flashpy.job.kinds import Check, Job, Outcome, Result, Translate, always
@@ -127,10 +127,11 @@ def body_of(response: Response) -> bytes:
 
 def bytes_of(aggregate: Aggregate) -> bytes:
     """What the pieces hold."""
-    return b"".join(
-        os.pread(piece.file.fd, piece.length, piece.offset) if isinstance(piece, Slice) else piece
-        for piece in aggregate
-    )
+    parts = []
+    for piece in aggregate:
+        assert not isinstance(piece, Lazy)
+        parts.append(os.pread(piece.file.fd, piece.length, piece.offset) if isinstance(piece, Slice) else piece)
+    return b"".join(parts)
 
 
 def seen(response: Response) -> tuple[int, bytes]:

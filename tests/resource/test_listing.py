@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 from flashpy.job.entries import Entry, Listing
-from flashpy.job.kinds import List, Outcome, Result, Sort
+from flashpy.job.kinds import List, Outcome, Result, Sort, Walk
 from flashpy.job.perform import perform
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.listing import Listings
@@ -94,7 +94,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(root: Path, asked: Request | bytes, length: int = 200, archive: bool = False) -> Response:
+def ask(root: Path, asked: Request | bytes, length: int = 200, archive: Walk | None = None) -> Response:
     """Answer a request as the site does: a job, and its result."""
     asked = asked if isinstance(asked, Request) else request(asked, accept=b"text/html")
     template = List((os.fsencode(root),), b"/", length=length)
@@ -193,7 +193,7 @@ def test_names_for_those_who_do_not_see(root: Path) -> None:
 
 def test_the_archive_is_offered_where_there_is_one(root: Path) -> None:
     """And not elsewhere."""
-    links = page_of(ask(root, b"/sub/", archive=True)).links
+    links = page_of(ask(root, b"/sub/", archive=Walk((os.fsencode(root),), b"/", b""))).links
     assert [href for href, text in links if text.startswith("Download")] == ["?download=tar"]
     assert not [text for _, text in page_of(ask(root, b"/sub/")).links if text.startswith("Download")]
 
@@ -229,7 +229,7 @@ def test_any_query(query: str) -> None:
     asked = request(b"/?" + query.encode(), accept=b"text/html")
     if not asked.fault:
         job = Listings(List((b"/none",), b"/"), ErrorPages()).job(asked, b"/")
-        assert job.page >= 1 and len(job.search) <= 255
+        assert isinstance(job, List) and job.page >= 1 and len(job.search) <= 255
 
 
 def test_a_search_is_kept_by_all_links(root: Path) -> None:
