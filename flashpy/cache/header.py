@@ -37,6 +37,7 @@ class Representation:
     __slots__ = (
         "content",
         "cost",
+        "digest",
         "fields",
         "head_only",
         "identity",
@@ -48,11 +49,14 @@ class Representation:
         "whole",
     )
 
-    def __init__(self, identity: Identity, variant: Variant, now: float) -> None:
+    def __init__(self, identity: Identity, variant: Variant, now: float, digest: bytes = b"") -> None:
+        """``digest`` is one of the content; without, the entity tag is of the identity."""
         self.identity = identity
         self.variant = variant
+        self.digest = digest
         coding = b"-" + (variant.encoder or variant.coding) if variant.coding else b""
-        etag = EntityTag(b'"%x-%x%s"' % (identity.mtime_ns, identity.size, coding))
+        mark = digest or b"%x-%x" % (identity.mtime_ns, identity.size)
+        etag = EntityTag(b'"%s%s"' % (mark, coding))
         # RFC 9110, 8.8.2.1: not later than the answer's own Date.
         self.validators = Validators(etag, min(identity.mtime_ns // 10**9, int(now)))
         vary = ((b"Vary", b"Accept-Encoding"),) if variant.negotiated else ()
