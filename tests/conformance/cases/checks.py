@@ -330,8 +330,8 @@ def in_step(exchange: Exchange) -> str:
 
 
 def not_taken_up(exchange: Exchange) -> str:
-    """Nothing that followed was taken for a request."""
-    return exchange.end.value if exchange.end in (End.KEPT, End.MUDDLED) and exchange.after else ""
+    """Nothing that followed was taken for a request; at the most it was refused."""
+    return "what followed was answered" if any(answer.status < 400 for answer in exchange.after) else ""
 
 
 # Of several checks
