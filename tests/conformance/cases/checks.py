@@ -1,6 +1,8 @@
 """Checks of an exchange. Each says in a few words what is wrong, or nothing; ``at`` chooses the answer."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -226,6 +228,19 @@ def explained(at: int = -1) -> Check:
     return _of(at, lambda answer: "" if answer.body else "no content")
 
 
+def decoded(wanted: bytes, at: int = -1) -> Check:
+    """The content is this in gzip."""
+
+    def judge(answer: Answer) -> str:
+        try:
+            right = gzip.decompress(answer.body) == wanted
+        except (OSError, EOFError, zlib.error):
+            right = False
+        return "" if right else f"{len(answer.body)} octets that are not its gzip"
+
+    return _of(at, judge)
+
+
 def true_length(data: bytes, at: int = -1) -> Check:
     """Content-Length, if it is there, is this content's."""
     return if_there(b"content-length", rb"%d" % len(data), at)
@@ -239,6 +254,16 @@ def part(data: bytes, first: int, last: int, at: int = -1) -> Check:
         body(data[first : last + 1], at=at),
         if_there(b"content-length", b"%d" % (last + 1 - first), at),
     )
+
+
+def length_of_first(exchange: Exchange) -> str:
+    """Content-Length of the last answer, if it is there, is that of the first one's content."""
+    return exchange.fault or true_length(exchange.answers[0].body)(exchange)
+
+
+def part_of_first(first: int, last: int) -> Check:
+    """206 with these octets of the first answer's content."""
+    return lambda exchange: exchange.fault or part(exchange.answers[0].body, first, last)(exchange)
 
 
 def parts(data: bytes, wanted: Sequence[Part], at: int = -1) -> Check:
