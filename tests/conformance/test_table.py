@@ -67,7 +67,7 @@ def test_the_table_is_well_kept() -> None:
 def test_every_case_can_fail() -> None:
     """For each there is a server that answers and fails it; that something is said at all, only silence fails."""
     failed: set[str] = set()
-    for answer in (wrong.OBLIGING, wrong.REFUSING, wrong.FAILING, wrong.UNRULY, wrong.EAGER):
+    for answer in wrong.ANSWERS:
         with wrong.canned(answer) as address:
             failed |= failures(address)
     assert {case.id for case in CASES} - failed == {"expect-awaits"}

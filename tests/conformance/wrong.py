@@ -38,8 +38,12 @@ OBLIGING = b"\r\n".join(
 )
 REFUSING = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 FAILING = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
+FORBIDDING = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"
 UNRULY = b"HTTP/2.0 404 \x01\r\nno field\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"
+UNCHANGING = b"HTTP/1.1 304 Not Modified\r\nETag: <number>\r\n\r\n"
+"""To everything; so it never gives what it speaks of."""
 EAGER = b"HTTP/1.1 100 Continue\r\n\r\n" + OBLIGING
+ANSWERS = (OBLIGING, REFUSING, FAILING, FORBIDDING, UNRULY, UNCHANGING, EAGER)
 SILENT = b""
 
 

@@ -20,6 +20,8 @@ class Need(Enum):
     ETAG = "entity tags"
     STRONG_ETAG = "strong entity tags"
     LAST_MODIFIED = "modification dates"
+    MATCH = "If-Match"
+    UNMODIFIED = "If-Unmodified-Since"
     RANGES = "ranges"
     MULTIPART = "several ranges at once"
     GZIP = "gzip"

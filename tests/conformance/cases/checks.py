@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin, urlsplit
 
 from tests.conformance.cases.exchange import Answer, Check, End, Exchange
 
@@ -44,6 +45,11 @@ def status(*codes: int, at: int = -1) -> Check:
     """The status is one of these."""
     wanted = " or ".join(map(str, codes))
     return _of(at, lambda answer: "" if answer.status in codes else f"status {answer.status}, not {wanted}")
+
+
+def not_status(code: int, at: int = -1) -> Check:
+    """The status is another."""
+    return _of(at, lambda answer: f"status {code}" if answer.status == code else "")
 
 
 def refused(at: int = -1) -> Check:
@@ -110,6 +116,26 @@ def lists(name: bytes, *members: bytes, at: int = -1) -> Check:
     def judge(answer: Answer) -> str:
         missing = [member for member in members if member.lower() not in answer.members(name)]
         return f"{name.decode()} is {shown(answer.field(name))}" if missing else ""
+
+    return _of(at, judge)
+
+
+def leads_to(base: bytes, target: bytes, at: int = -1) -> Check:
+    """Location, resolved against the target that was asked for, has this path (RFC 9110, 10.2.2)."""
+
+    def judge(answer: Answer) -> str:
+        value = answer.field(b"location") or b""
+        return "" if urlsplit(urljoin(base, value)).path == target else f"location is {shown(value)}"
+
+    return _of(at, judge)
+
+
+def allowed_in_405(at: int = -1) -> Check:
+    """The answer is no 405, or it has an Allow with GET in it."""
+
+    def judge(answer: Answer) -> str:
+        wrong = answer.status == 405 and b"get" not in answer.members(b"allow")
+        return f"405, and allow is {shown(answer.field(b'allow'))}" if wrong else ""
 
     return _of(at, judge)
 

@@ -12,6 +12,7 @@ from tests.conformance.cases.checks import (
     holds_no,
     if_there,
     in_step,
+    not_status,
     part,
     same,
     status,
@@ -211,13 +212,12 @@ SINCE = (
     since("empty", "an empty value is ignored", b""),
     since("number", "a number is ignored", b"4102444800"),
     since("iso", "ISO 8601 is ignored", b"2100-01-01T00:00:00Z"),
-    since("no-day", "a day that there is not is ignored", b"Fri, 31 Feb 2100 00:00:00 GMT"),
     must(
         "since-post",
         "9110 13.1.3",
         "it is ignored but for GET and HEAD",
         old(b"If-Modified-Since: " + LATER, method=b"POST"),
-        status(200, 400, 403, 404, 405, 501),
+        not_status(304),
     ),
 )
 
@@ -271,18 +271,37 @@ def order(id: str, demand: str, steps: Steps, check: Check, *needs: Need) -> Cas
 
 
 PRECEDENCE = (
-    order("1-over-2", "If-Match is true: If-Unmodified-Since is passed over", tagged(YES, BAD), served, *STRONG),
-    order("1-over-2-any", "with * likewise", old(b"If-Match: *", BAD), served),
-    order("1-false-2-true", "If-Match is false, If-Unmodified-Since true", old(NO, GOOD), failed),
-    order("1-before-3", "If-Match is false before If-None-Match", tagged(NO, SOME), failed, *TAG),
-    order("1-before-4", "If-Match is false before If-Modified-Since", old(NO, UNCHANGED), failed),
+    order(
+        "1-over-2",
+        "If-Match is true: If-Unmodified-Since is passed over",
+        tagged(YES, BAD),
+        served,
+        *STRONG,
+        Need.MATCH,
+        Need.UNMODIFIED,
+    ),
+    order("1-over-2-any", "with * likewise", old(b"If-Match: *", BAD), served, Need.UNMODIFIED),
+    order("1-false-2-true", "If-Match is false, If-Unmodified-Since true", old(NO, GOOD), failed, Need.MATCH),
+    order("1-before-3", "If-Match is false before If-None-Match", tagged(NO, SOME), failed, *TAG, Need.MATCH),
+    order("1-before-4", "If-Match is false before If-Modified-Since", old(NO, UNCHANGED), failed, Need.MATCH),
     order("1-then-3", "If-Match is true, If-None-Match false", tagged(YES, SOME), not_modified, *STRONG),
     order("1-then-3-true", "both are true", tagged(YES, NONE), served, *STRONG),
     order(
-        "2-before-3", "If-Unmodified-Since is false before If-None-Match", tagged(BAD, SOME), failed, *TAG, *MODIFIED
+        "2-before-3",
+        "If-Unmodified-Since is false before If-None-Match",
+        tagged(BAD, SOME),
+        failed,
+        *TAG,
+        *MODIFIED,
+        Need.UNMODIFIED,
     ),
     order(
-        "2-before-4", "If-Unmodified-Since is false before If-Modified-Since", old(BAD, UNCHANGED), failed, *MODIFIED
+        "2-before-4",
+        "If-Unmodified-Since is false before If-Modified-Since",
+        old(BAD, UNCHANGED),
+        failed,
+        *MODIFIED,
+        Need.UNMODIFIED,
     ),
     order("2-then-3", "If-Unmodified-Since is true, If-None-Match false", tagged(GOOD, SOME), not_modified, *TAG),
     order("3-over-4", "If-None-Match is true: If-Modified-Since is passed over", old(NONE, UNCHANGED), served),
@@ -297,26 +316,31 @@ PRECEDENCE = (
         *TAG,
         *MODIFIED,
     ),
-    order("lines", "the order of the lines does not count", tagged(UNCHANGED, SOME, BAD, NO), failed, *TAG),
-    order("1-before-5", "If-Match is false before Range", ask(b"/digits.bin", NO, b"Range: bytes=0-9"), failed),
+    order("lines", "the order of the lines does not count", tagged(UNCHANGED, SOME, BAD, NO), failed, *TAG, Need.MATCH),
+    order(
+        "1-before-5", "If-Match is false before Range", ask(b"/digits.bin", NO, b"Range: bytes=0-9"), failed, Need.MATCH
+    ),
     order(
         "2-before-5",
         "If-Unmodified-Since is false before Range",
         ask(b"/digits.bin", BAD, b"Range: bytes=0-9"),
         failed,
         *MODIFIED,
+        Need.UNMODIFIED,
     ),
     order(
         "3-before-5",
         "If-None-Match is false before Range",
-        ask(b"/digits.bin", b"If-None-Match: *", b"Range: bytes=0-9"),
+        (ask(b"/digits.bin"), ask(b"/digits.bin", SOME, b"Range: bytes=0-9")),
         not_modified,
+        *TAG,
     ),
     order(
         "3-before-5-bad",
         "before a Range that cannot be satisfied too",
-        ask(b"/digits.bin", b"If-None-Match: *", b"Range: bytes=5000-"),
+        (ask(b"/digits.bin"), ask(b"/digits.bin", SOME, b"Range: bytes=5000-")),
         not_modified,
+        *TAG,
     ),
     order(
         "4-before-5",
@@ -343,28 +367,12 @@ PRECEDENCE = (
 )
 
 NOT_MODIFIED = (
-    must(
-        "304-etag",
-        "9110 15.4.5",
-        "304 has the ETag of the 200",
-        (old(), old(SOME)),
-        status(304),
-        same(b"etag"),
-        needs=TAG,
-    ),
-    must(
-        "304-etag-any",
-        "9110 15.4.5",
-        "also where no tag was named",
-        (old(), old(b"If-None-Match: *")),
-        status(304),
-        same(b"etag"),
-    ),
+    must("304-etag", "9110 15.4.5", "304 has the ETag of the 200", tagged(SOME), status(304), same(b"etag"), needs=TAG),
     must(
         "304-etag-since",
         "9110 15.4.5",
-        "also where a date was",
-        (old(), old(UNCHANGED)),
+        "also where a date was sent",
+        tagged(UNCHANGED),
         status(304),
         same(b"etag"),
         needs=MODIFIED,
@@ -372,37 +380,31 @@ NOT_MODIFIED = (
     must(
         "304-fields",
         "9110 15.4.5",
-        "304 has Cache-Control, Content-Location and Vary of the 200",
-        (old(), old(b"If-None-Match: *")),
+        "304 has Content-Location and Vary of the 200",
+        tagged(SOME),
         status(304),
-        same(b"cache-control", b"content-location", b"vary"),
+        same(b"content-location", b"vary"),
+        needs=TAG,
     ),
     must(
         "304-length",
         "9110 8.6",
         "Content-Length in a 304 is that of the 200",
-        old(b"If-None-Match: *"),
+        tagged(SOME),
         status(304),
         if_there(b"content-length", b"%d" % len(CONTENT)),
+        needs=TAG,
     ),
     should(
         "304-metadata",
         "9110 15.4.5",
         "304 has no more metadata than guides a cache",
-        old(b"If-None-Match: *"),
+        tagged(SOME),
         status(304),
         absent(b"content-type", b"content-encoding", b"content-range", b"content-language"),
+        needs=TAG,
     ),
-    must(
-        "412-content",
-        "9110 15.5.13",
-        "412 is not the file",
-        old(NO),
-        status(412),
-        holds_no(CONTENT),
-        absent(b"content-range"),
-    ),
-    must("412-date", "9110 6.6.1", "412 tells the time", old(NO), status(412), dated_now()),
+    must("412-date", "9110 6.6.1", "412 tells the time", old(NO), status(412), dated_now(), needs=[Need.MATCH]),
 )
 
 CASES: tuple[Case, ...] = (*NONE_MATCH, *MATCH, *SINCE, *UNMODIFIED, *PRECEDENCE, *NOT_MODIFIED)

@@ -31,6 +31,8 @@ OFFERS: dict[Need, tuple[Step | tuple[Step, ...], Check]] = {
     Need.ETAG: (ask(), present(b"etag")),
     Need.STRONG_ETAG: (ask(), field(b"etag", re.compile(rb'"[^"]*"'))),
     Need.LAST_MODIFIED: (ask(), present(b"last-modified")),
+    Need.MATCH: (ask(b"/old.txt", b'If-Match: "x-none"'), status(412)),
+    Need.UNMODIFIED: (ask(b"/old.txt", b"If-Unmodified-Since: Sun, 31 Dec 2000 23:59:59 GMT"), status(412)),
     Need.RANGES: (ask(b"/digits.bin", b"Range: bytes=1-2"), every(status(206), present(b"content-range"))),
     Need.MULTIPART: (ask(b"/large.bin", b"Range: bytes=0-9,500000-500009"), parts(LARGE, [(0, 9)])),
     Need.GZIP: (ask(b"/script.js", b"Accept-Encoding: gzip"), field(b"content-encoding", b"gzip")),

@@ -2,6 +2,7 @@
 
 from tests.conformance.cases.case import Case, Need, ask, must, should
 from tests.conformance.cases.checks import (
+    allowed_in_405,
     answered_with,
     body,
     either,
@@ -20,8 +21,8 @@ from tests.conformance.cases.checks import (
 from tests.conformance.cases.exchange import PROBE_BODY, Step
 from tests.conformance.cases.tree import DIGITS, LARGE, SCRIPT
 
+no_success = either(answered_with(3), refused())
 CONTENT = (b"Content-Type: text/plain", b"Content-Length: 5")
-ALLOW_GET = either(status(400, 403, 404, 501), every(status(405), lists(b"allow", b"GET")))
 
 
 def changing(method: bytes) -> Step:
@@ -60,17 +61,15 @@ METHODS = (
         ask(method=b"DELETE"),
         refused(),
     ),
-    should("put-405", "9110 9.1", "PUT is not allowed, or not known", changing(b"PUT"), status(405, 501)),
-    should("delete-405", "9110 9.1", "DELETE is not allowed, or not known", ask(method=b"DELETE"), status(405, 501)),
     *(
         must(
             f"{method.decode().lower()}-allow",
             "9110 15.5.6",
             f"405 says what is allowed: {method.decode()}",
             changing(method),
-            ALLOW_GET,
+            allowed_in_405(),
         )
-        for method in (b"POST", b"PUT", b"PATCH", b"DELETE", b"FROBNICATE")
+        for method in (b"POST", b"PUT", b"DELETE", b"FROBNICATE")
     ),
     must(
         "put-changes-nothing",
@@ -87,33 +86,26 @@ METHODS = (
         ask(method=b"TRACE"),
         either(refused(), field(b"content-type", b"message/http")),
     ),
-    should(
-        "trace-secret",
-        "9110 9.3.8",
-        "TRACE gives no credentials back",
-        ask(b"/probe.txt", b"Cookie: very=private", method=b"TRACE"),
-        either(refused(), field(b"content-type", b"message/http")),
-    ),
     must(
         "connect-port",
         "9110 9.3.6",
         "CONNECT to an invalid port is rejected",
         ask(b"test.example:99999", method=b"CONNECT"),
-        refused(),
+        no_success,
     ),
     must(
         "connect-no-port",
         "9110 9.3.6",
         "CONNECT to an empty port is rejected",
         ask(b"test.example:", method=b"CONNECT"),
-        refused(),
+        no_success,
     ),
     must(
         "connect-path",
         "9112 3.2.3",
         "CONNECT of a path opens no tunnel",
         ask(b"/probe.txt", method=b"CONNECT"),
-        refused(),
+        no_success,
     ),
     should(
         "options-allow",

@@ -136,9 +136,9 @@ IGNORED = (
         must(
             f"range-invalid-{id}",
             "9110 14.2",
-            f"what is invalid is ignored or rejected: {what}",
+            f"what is invalid is ignored, rejected or guessed: {what}",
             digits(value),
-            either(everything, status(400, 416)),
+            either(everything, status(400, 416), parts(DIGITS, [])),
             in_step,
         )
         for id, what, value in (
