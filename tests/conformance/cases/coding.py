@@ -61,7 +61,7 @@ CHOICE = (
     ),
     must(
         "coding-lines",
-        "9110 5.3",
+        "9110 5.2",
         "a list on several lines",
         script(None, b"Accept-Encoding: x-none", b"Accept-Encoding: gzip"),
         either(gzipped, identity),

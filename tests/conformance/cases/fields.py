@@ -199,7 +199,7 @@ VALUES = (
 LISTS = (
     must(
         "list-lines",
-        "9110 5.3",
+        "9110 5.2",
         "a list on several lines is one list",
         ask(b"/probe.txt", b"Connection: x-none", b"Connection: close"),
         served,
@@ -207,7 +207,7 @@ LISTS = (
     ),
     must(
         "list-lines-first",
-        "9110 5.3",
+        "9110 5.2",
         "whichever line it stands on",
         ask(b"/probe.txt", b"Connection: close", b"Connection: x-none"),
         served,
