@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import conformance_page
 from benchmarks.chart import Bar, Group, draw
 from benchmarks.harness import RESULTS
 from benchmarks.result import shown
@@ -165,6 +166,10 @@ def svg(found: Json) -> str:
 def render(path: Path) -> None:
     """Write NAME.md and NAME.svg beside NAME.json."""
     found: Json = json.loads(path.read_text())
+    if "found" in found:  # no figures, but what was found of each case
+        path.with_suffix(".md").write_text(conformance_page.markdown(found, machine(found)))
+        print(f"rendered {path.stem}")
+        return
     path.with_suffix(".md").write_text(markdown(found))
     if charted(found):
         path.with_suffix(".svg").write_text(svg(found))
