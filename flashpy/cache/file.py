@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from flashpy.buffers import Descriptor, Slice
 from flashpy.cache.clock import Clock
-from flashpy.http.response import JOIN_LIMIT
 from flashpy.job.kinds import Identity
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ class Content:
         if isinstance(data, Descriptor):
             self.data, self.cost = Slice(data, 0, identity.size), 0
         else:
-            prepared = len(data) if len(data) < JOIN_LIMIT else 0  # the wire may keep the answer whole beside it
-            self.data, self.cost = data, len(data) + prepared + 200
+            self.data, self.cost = data, len(data) + 200
         self.used = False
         self.users: list[Representation] = []
 

@@ -17,8 +17,8 @@ REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {
 """The reason phrases of RFC 9110, section 15 (some of the standard library's are those of older RFCs)."""
 
 JOIN_LIMIT = 16 * 1024
-"""Bodies below this many bytes are joined with their head into one buffer, which is kept while its Date is good (the
-file cache counts them twice). Above, ``sendmsg`` is as fast as a copy, and keeping takes too much memory."""
+"""Bodies below this many bytes are joined with their head into one buffer, which is kept while its Date is good. Above,
+``sendmsg`` is as fast as a copy, and keeping takes too much memory."""
 
 BODILESS = frozenset({204, 304})
 """Statuses whose answers never have a body (RFC 9110, 15.3.5 and 15.4.5)."""
