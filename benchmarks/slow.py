@@ -22,7 +22,7 @@ from benchmarks import cases, harness, result, wrk
 from benchmarks.cases import KIB_1, KIB_10
 from benchmarks.kinds import Kind
 from benchmarks.peers import prepare_process
-from benchmarks.result import Chart, Column, Measure, Result, Run
+from benchmarks.result import Chart, Column, Measure, Plot, Plots, Result, Run
 from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, ServerFailedError, running
 
 COUNTS = (0, 100, 500, 2_000, 5_000)
@@ -39,6 +39,10 @@ COLUMNS = (
     Column("slow_rate", "slow requests/s"),
     Column("p99_ms", "p99 ms", 2),
     Column("cpu_share", "server's core in use", 2),
+)
+PLOTS = Plots(
+    "slow clients",
+    (Plot("per_cpu_second", "requests per CPU second"), Plot("p99_ms", "p99 of the load, ms", logarithmic=True)),
 )
 
 
@@ -132,6 +136,7 @@ def main() -> int:
         settings={"rounds": options.rounds, "seconds": options.seconds, "load": "wrk, 64 connections, 1 KiB"},
         machine=harness.machine(kinds, choice),
         overview=dict.fromkeys(wanted, Measure("per_cpu_second", ("flashpy",))),
+        plots=PLOTS,
     )
     with tempfile.TemporaryDirectory(prefix="benchmark-site-") as site:
         os.chmod(site, 0o755)
