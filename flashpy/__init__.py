@@ -7,21 +7,21 @@ must start quickly and stay small, so nothing may pull asyncio or uvloop in behi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flashpy.config import Config as Config
-    from flashpy.config import load as load
+    from flashpy.config.reading import load as load
     from flashpy.errors import ConfigError as ConfigError
     from flashpy.errors import FlashpyError as FlashpyError
     from flashpy.errors import StartError as StartError
     from flashpy.server import Server as Server
     from flashpy.server import background as background
     from flashpy.server import run as run
+    from flashpy.settings import Config as Config
 
 __version__ = "0.1.0"
 __all__ = ["Config", "ConfigError", "FlashpyError", "Server", "StartError", "background", "load", "run"]
 
 _HOME = {
-    "Config": "flashpy.config",
-    "load": "flashpy.config",
+    "Config": "flashpy.settings",
+    "load": "flashpy.config.reading",
     "ConfigError": "flashpy.errors",
     "FlashpyError": "flashpy.errors",
     "StartError": "flashpy.errors",

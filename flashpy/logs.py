@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from flashpy.config import LogSection
+from flashpy.settings import LogSection
 
 
 class JsonFormatter(logging.Formatter):

@@ -64,7 +64,7 @@ class Server:
         Raises:
             StartError: with one plain sentence; nothing is left behind.
         """
-        check_root(self.config.site.root)
+        check_roots(self.config)
         try:
             server = self.config.server
             self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))
@@ -107,6 +107,16 @@ def fit_into_memory(config: Config, among: int = 1) -> Config:
     cache lacks."""
     room = min(config.cache.file_bytes, memory_limit() // 8 // among)
     return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, file_bytes=room))
+
+
+def check_roots(config: Config) -> None:
+    """Whether all directories can be served.
+
+    Raises:
+        StartError: one cannot: why, and what to do.
+    """
+    for root in config.served:
+        check_root(root)
 
 
 def check_root(root: str) -> None:

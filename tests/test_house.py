@@ -16,8 +16,6 @@ LAYERS = {
     "addresses": 0,
     "atoms": 0,
     "buffers": 0,
-    "config": 0,
-    "config_file": 0,
     "errors": 0,
     "landlock": 0,
     "memory": 0,
@@ -27,6 +25,7 @@ LAYERS = {
     "pid_file": 0,
     "privileges": 0,
     "process": 0,
+    "settings": 0,
     "http": 1,
     "job": 1,
     "dispatch": 2,
@@ -35,6 +34,7 @@ LAYERS = {
     "loghelper": 2,
     "logs": 2,
     "resource": 3,
+    "config": 4,
     "site": 4,
     "event": 5,
     "arch": 6,
@@ -49,12 +49,6 @@ LAYERS = {
 SAME_LAYER = {
     ("activation", "addresses"),
     ("activation", "errors"),
-    ("config", "addresses"),
-    ("config", "atoms"),
-    ("config", "config_file"),
-    ("config", "errors"),
-    ("config", "privileges"),
-    ("config_file", "errors"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
 }
@@ -64,7 +58,7 @@ IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threadin
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
     *("http", "dispatch", "cache", "resource", "site", "log"),
-    *("addresses", "atoms", "buffers", "config", "config_file", "errors", "metrics", "now"),
+    *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
 )
 PURE_MODULES = ("job/kinds", "job/framing")  # job.perform and job.programs are there to block
 

@@ -8,7 +8,7 @@ from tests.running import PATIENCE, clean_environment
 
 _PROGRAM = """
 import logging, sys
-from flashpy.config import LogSection
+from flashpy.settings import LogSection
 from flashpy.logs import set_up
 
 set_up(LogSection(format=sys.argv[1], level="info"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 import flashpy
 from flashpy import Config, ConfigError, Server, StartError, background
@@ -100,6 +101,7 @@ class Unchanged:
     """A block behind which this process has the descriptors and processes that it had before."""
 
     def __enter__(self) -> None:
+        uvloop.new_event_loop().close()  # the first one opens a pipe for signals that stays
         gc.collect()
         self._descriptors = open_descriptors()
         self._processes = helper_processes()

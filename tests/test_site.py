@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
-from flashpy.arch.inline import InlineRunner
-from flashpy.config import Config, SiteSection
+from flashpy.arch.inline import InlineRunner, do
 from flashpy.http.request import faulty
 from flashpy.http.response import Response
 from flashpy.job.kinds import Translate
 from flashpy.now import Now
+from flashpy.resource.answer import Pending
+from flashpy.settings import Config, SiteSection
 from flashpy.site import Site
 from tests.http.making import request, wire
+
+CLIENT = "127.0.0.1"
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def site(tmp_path: Path) -> Site:
 
 def answer(site: Site, *asked: Any, **fields: bytes) -> Response:
     """What the site answers at once."""
-    found = site.answer(request(*asked, **fields))
+    found = site.answer(request(*asked, **fields), CLIENT)
     assert isinstance(found, Response)
     return found
 
@@ -46,7 +49,7 @@ def test_other_methods(site: Site, method: bytes) -> None:
 def test_connect(site: Site) -> None:
     """RFC 9110, 9.3.6: known, and not allowed for files."""
     (asked,) = wire().receive(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n")
-    found = site.answer(asked)
+    found = site.answer(asked, CLIENT)
     assert isinstance(found, Response) and found.head.status == 405
 
 
@@ -68,15 +71,15 @@ def test_options(site: Site, target: bytes) -> None:
 def test_files_are_asked_for_by_a_job(site: Site, method: bytes) -> None:
     """GET and HEAD go to the files, plain or not."""
     for fields in ({}, {"range": b"bytes=0-1"}):
-        job = site.answer(request(b"/a%20b", method, **fields))
-        assert isinstance(job, Translate)
-        assert job.path == b"/a b"
+        found = site.answer(request(b"/a%20b", method, **fields), CLIENT)
+        assert isinstance(found, Pending)
+        assert isinstance(found.job, Translate) and found.job.path == b"/a b"
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 417, 431, 505])
 def test_faults(site: Site, status: int) -> None:
     """RFC 9112, 11.2: the fault's own status, and the connection ends."""
-    found = site.answer(faulty(status, b"GET / HTTP/1.1"))
+    found = site.answer(faulty(status, b"GET / HTTP/1.1"), CLIENT)
     assert isinstance(found, Response)
     assert found.head.status == status and found.close
 
@@ -90,15 +93,13 @@ def test_the_sites_own_fields_are_in_all_answers(site: Site, tmp_path: Path) -> 
     """Those of errors, redirects and OPTIONS too; text as Latin-1, as fields have it (RFC 9110, 5.5)."""
     (tmp_path / "dir").mkdir()
     (tmp_path / "a").write_bytes(b"x")
-    runner, answers = (
-        InlineRunner(),
-        [answer(site, b"/", b"POST"), answer(site, b"*", b"OPTIONS"), site.failure(request())],
-    )
+    answers = [answer(site, b"/", b"POST"), answer(site, b"*", b"OPTIONS"), site.failure(request())]
     for path in (b"/a", b"/dir", b"/no"):
-        asked = request(path)
-        job = site.answer(asked)
-        assert not isinstance(job, Response)
-        runner.run(job, lambda result, asked=asked: answers.append(site.answer(asked, result)))  # type: ignore[misc, arg-type]
+        pending = site.answer(request(path), CLIENT)
+        assert isinstance(pending, Pending)
+        found = pending.go_on(do(pending.job))
+        assert isinstance(found, Response)
+        answers.append(found)
     assert [found.head.status for found in answers] == [405, 204, 500, 200, 301, 404]
     for found in answers:
         assert fields_of(found)[b"X-Frame-Options"] == b"DENY"

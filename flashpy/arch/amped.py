@@ -21,9 +21,9 @@ class Amped(EventDriven):
     async def _start_runner(self) -> Runner:
         config = self._config
         loop = asyncio.get_running_loop()
-        root = os.fsencode(os.path.abspath(config.site.root))
+        roots = tuple(os.fsencode(os.path.abspath(root)) for root in config.served)
         small = config.cache.small_file
-        self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, self._starter, (root,))
+        self._pool = HelperPool(loop, config.helpers, small, self._now, self._metrics, self._starter, roots)
         await self._pool.start()
         return self._pool
 

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from flashpy.config import Config
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
+from flashpy.settings import Config
 
 
 class Architecture(Protocol):

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from flashpy.arch.inline import do
 from flashpy.buffers import Piece, Slice, length_of
-from flashpy.config import Config
 from flashpy.event.sockets import client_of
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1, Http1Shared
@@ -27,6 +26,7 @@ from flashpy.log.forms import renderer
 from flashpy.log.record import Cache, Record
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import Config
 from flashpy.site import Site
 
 _log = logging.getLogger("flashpy.connection")
@@ -273,16 +273,16 @@ class Conversation:
     def _response(self, request: Request) -> Response:
         """The answer; a job that it takes is done here and now, without the lock."""
         common = self._common
-        outcome = common.site.answer(request)
+        outcome = common.site.answer(request, self._client)
         while not isinstance(outcome, Response):
             common.lock.release()
             try:
-                result = do(outcome)
+                result = do(outcome.job)
             finally:
                 common.lock.acquire()
             common.metrics.jobs += 1
             common.touch()
-            outcome = common.site.answer(request, result)
+            outcome = outcome.go_on(result)
             if isinstance(outcome, Response):
                 self._missed.append(request)
         return outcome
@@ -367,8 +367,7 @@ class Conversation:
         common = self._common
         with common.lock:
             common.touch()
-            response = common.site.answer(faulty(status))
-            assert isinstance(response, Response)
+            response = common.site.failure(faulty(status), status)
             pieces = response.head.http1 + common.tails.close, *response.body
         self._send_pieces(pieces)
         self._linger()

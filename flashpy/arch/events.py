@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from flashpy.cache.residency import Residency
-from flashpy.config import Config
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
@@ -24,6 +23,7 @@ from flashpy.job.kinds import Runner
 from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import Config
 from flashpy.site import Site
 
 _log = logging.getLogger("flashpy")
@@ -142,7 +142,7 @@ class EventDriven:
         service = self._service
         return {
             "connections": service.connections if service else 0,
-            "cache": service.site.files.snapshot() if service else {},
+            "cache": service.site.snapshot() if service else {},
             "residency": self._residency.means(),
         }
 

@@ -26,7 +26,6 @@ import msgspec
 
 from flashpy.arch.blocking import Common, Driver, share
 from flashpy.arch.inline import UnlockingRunner
-from flashpy.config import Config
 from flashpy.errors import StartError
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
@@ -35,6 +34,7 @@ from flashpy.loghelper import close_log, open_log
 from flashpy.logs import set_up
 from flashpy.metrics import Metrics
 from flashpy.process import die_with, set_title
+from flashpy.settings import Config
 
 ROOM = 256 * 1024
 """Bytes of a message."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from flashpy.arch.blocking import Common, Driver
 from flashpy.arch.inline import UnlockingRunner
-from flashpy.config import Config
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
 from flashpy.loghelper import close_log, open_log
 from flashpy.metrics import Metrics
+from flashpy.settings import Config
 
 POLL = 0.02
 """Seconds between two looks at whether all threads have ended."""
@@ -91,4 +91,4 @@ class MultiThreaded:
         if common is None:
             return {"connections": 0, "cache": {}}
         with common.lock:
-            return {"connections": sum(driver.busy for driver in self._drivers), "cache": common.site.files.snapshot()}
+            return {"connections": sum(driver.busy for driver in self._drivers), "cache": common.site.snapshot()}

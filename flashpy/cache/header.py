@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 class Variant(NamedTuple):
-    """What, beside the version of the file, decides on the heads: media type, content coding, and whether the coding
-    was negotiated (then even identity says Vary: RFC 9110, 12.5.5)."""
+    """What, beside the version of the file, decides on the heads: media type, content coding, whether the coding was
+    negotiated (then even identity says Vary: RFC 9110, 12.5.5), and the fields that the site adds."""
 
     media_type: bytes
     coding: bytes | None = None
     negotiated: bool = False
+    extra: FieldList = ()
 
 
 class Representation:
@@ -45,7 +46,7 @@ class Representation:
         "whole",
     )
 
-    def __init__(self, identity: Identity, variant: Variant, extra: FieldList, now: float) -> None:
+    def __init__(self, identity: Identity, variant: Variant, now: float) -> None:
         self.identity = identity
         self.variant = variant
         coding = b"-" + variant.coding if variant.coding else b""
@@ -55,7 +56,7 @@ class Representation:
         vary = ((b"Vary", b"Accept-Encoding"),) if variant.negotiated else ()
         encoding = ((b"Content-Encoding", variant.coding),) if variant.coding else ()
         modified = (b"Last-Modified", http_date(self.validators.last_modified))
-        shared: FieldList = (*extra, (b"ETag", bytes(etag)), *vary)
+        shared: FieldList = (*variant.extra, (b"ETag", bytes(etag)), *vary)
         # What a 206 says too; RFC 9110, 15.4.5 and 15.3.7 list what 304 and 206 must have.
         self.fields: FieldList = (*shared, modified, (b"Accept-Ranges", b"bytes"), *encoding)
         length = (b"Content-Length", b"%d" % identity.size)

@@ -8,11 +8,13 @@ from flashpy.job.kinds import Result, Translate
 class Translation:
     """What a path led to, and until when that is believed (monotonic seconds).
 
-    ``job`` asks again; ``coding`` is set where this is the stored variant of another path's file. ``revalidating`` is
+    ``asked`` is the path that is asked for; ``job`` asks again; ``coding`` is set where this is a stored variant of
+    what lies there, whose own path is the job's. ``revalidating`` is
     set while a helper looks again and the old answer goes on serving.
     """
 
     __slots__ = (
+        "asked",
         "coding",
         "cost",
         "fresh_until",
@@ -25,7 +27,8 @@ class Translation:
         "used",
     )
 
-    def __init__(self, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
+    def __init__(self, asked: bytes, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
+        self.asked = asked
         self.job = job
         self.coding = coding
         self.outcome = result.outcome

@@ -23,6 +23,7 @@ from flashpy.http.wire import Wire
 from flashpy.job.kinds import Load, Outcome, Result
 from flashpy.log.record import Cache
 from flashpy.metrics import STALL_BOUNDS
+from flashpy.resource.answer import Answer, Pending
 
 _log = logging.getLogger("flashpy.connection")
 _monotonic = time.monotonic
@@ -165,11 +166,11 @@ class Connection:
         if self._ahead is not None:
             self._guarded(partial(self._read_ahead, self._ahead))
 
-    def _resume(self, request: Request, result: Result) -> None:
+    def _resume(self, request: Request, go_on: Callable[[Result], Answer], result: Result) -> None:
         """A job that a request waited for is done."""
         if self.state is State.CLOSED:
             return
-        self._guarded(partial(self._answer, request, result))
+        self._guarded(partial(self._go_on, request, go_on, result))
         self._guarded(self._flush)
 
     def _loaded(self, result: Result) -> None:
@@ -232,8 +233,7 @@ class Connection:
         if self.state is not State.HEAD or not self._wire.partial or self._output.queue:
             self.close()
             return
-        response = self._service.site.answer(faulty(408))
-        assert isinstance(response, Response)
+        response = self._service.site.failure(faulty(408), 408)
         head = response.head.http1 + self._service.http1.tails.close
         if self._output.send((head, *response.body)) is Progress.SENT:
             self._linger()
@@ -276,12 +276,12 @@ class Connection:
         service = self._service
         service.metrics.requests += 1
         self._touched = now = service.now.monotonic
-        outcome = service.site.answer(request)
+        outcome = service.site.answer(request, self.client)
         if not isinstance(outcome, Response):
             if self._began is not None:
                 self._began.append(now)
             self._wire.admit(request)
-            service.runner.run(outcome, partial(self._resume, request), self._is_open)
+            self._wait(request, outcome)
             self._flush()
             return
         last = outcome.close or not request.keep_alive
@@ -318,16 +318,26 @@ class Connection:
 
     # Answering
 
-    def _answer(self, request: Request, result: Result | None = None) -> None:
-        service = self._service
-        outcome = service.site.answer(request, result)
+    def _answer(self, request: Request) -> None:
+        outcome = self._service.site.answer(request, self.client)
         if isinstance(outcome, Response):
-            if result is not None and self._began is not None:
+            self._wire.respond(request, outcome)
+        else:
+            self._wait(request, outcome)
+
+    def _wait(self, request: Request, pending: Pending) -> None:
+        """Have the job done that an answer takes."""
+        self._service.runner.run(pending.job, partial(self._resume, request, pending.go_on), self._is_open)
+
+    def _go_on(self, request: Request, go_on: Callable[[Result], Answer], result: Result) -> None:
+        outcome = go_on(result)
+        if isinstance(outcome, Response):
+            if self._began is not None:
                 unchanged = result.outcome is Outcome.UNCHANGED
                 self._not_hit.append((request, Cache.REVALIDATED if unchanged else Cache.MISS))
             self._wire.respond(request, outcome)
         else:
-            service.runner.run(outcome, partial(self._resume, request), self._is_open)
+            self._wait(request, outcome)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The barrier around a step that no other callback is around."""

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from flashpy.config import HelpersSection
 from flashpy.dispatch.lane import Lane
 from flashpy.dispatch.mounts import Places, parse
 from flashpy.event.forkserver import ForkServer
@@ -26,6 +25,7 @@ from flashpy.job.kinds import Check, Job, Load, Outcome, Result, Translate, alwa
 from flashpy.job.programs import descriptors_in, send_with
 from flashpy.metrics import STALL_BOUNDS, Metrics
 from flashpy.now import Now
+from flashpy.settings import HelpersSection
 
 _log = logging.getLogger("flashpy.helpers")
 

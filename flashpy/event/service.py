@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from flashpy.cache.residency import Residency
-from flashpy.config import LimitsSection
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.deadlines import Deadlines, State
 from flashpy.http.http1 import Http1Shared
 from flashpy.job.kinds import Runner
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import LimitsSection
 from flashpy.site import Site
 
 if TYPE_CHECKING:

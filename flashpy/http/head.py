@@ -13,13 +13,13 @@ The rules of this module:
 
 import re
 
-from flashpy.config import LimitsSection
 from flashpy.http.conditional import CONDITIONS
 from flashpy.http.fields import tokens
 from flashpy.http.framer import Fault, FieldLine, Judge
 from flashpy.http.memo import Memo
 from flashpy.http.request import Block, Fields, Request, RequestLine
 from flashpy.http.target import Target, parse_target, valid_authority
+from flashpy.settings import LimitsSection
 
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])\r\n")
 SHORT = 256

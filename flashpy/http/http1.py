@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from flashpy.buffers import Aggregate
-from flashpy.config import LimitsSection
 from flashpy.http.framer import Fault, Framer
 from flashpy.http.head import LINE_SLACK, REQUEST_LINE, HeadReader
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import JOIN_LIMIT, Response
 from flashpy.http.wire import Sendable, Tails
+from flashpy.settings import LimitsSection
 
 _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\xff]+(?: [HTP/0-9.]{0,8}\r?)?)?)?|\r?")
 _BARE_LF = re.compile(rb"(?<!\r)\n")

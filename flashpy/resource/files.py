@@ -1,9 +1,9 @@
 """Files: GET and HEAD of what lies beneath a root, from the three caches or by a job.
 
 The way of a request: the pathname cache leads from the path to a translation, that to a representation (the header
-cache), that to a content (the file cache). Where one is missing, the answer is a job, and the job's result comes back
-with the request; the answer is then made from the result, not from another look into the caches, so that an entry
-that was evicted meanwhile cannot make a request loop.
+cache), that to a content (the file cache). Where one is missing, the answer waits for a job, and is then made from the
+job's result, not from another look into the caches, so that an entry that was evicted meanwhile cannot make a request
+loop.
 """
 
 import os
@@ -11,20 +11,22 @@ from functools import partial
 from typing import NamedTuple
 
 from flashpy.buffers import Aggregate
-from flashpy.cache.file import Content, FileCache
-from flashpy.cache.header import HeaderCache, Representation, Variant, header_cache
-from flashpy.cache.pathname import PathnameCache, Translation, pathname_cache
-from flashpy.config import CacheSection, SiteSection
+from flashpy.cache.file import Content
+from flashpy.cache.header import Representation, Variant
+from flashpy.cache.pathname import Translation
 from flashpy.http import ranges
 from flashpy.http.coding import SUFFIXES, choose
 from flashpy.http.conditional import Verdict, evaluate, range_applies
 from flashpy.http.request import Request
 from flashpy.http.response import FieldList, Head, Response, fixed
-from flashpy.http.target import NO_FILE, hidden, quote_path, quote_query
-from flashpy.job.kinds import KNOWN, Check, Job, Outcome, Result, Runner, Translate
+from flashpy.http.target import NO_FILE, quote_path, quote_query
+from flashpy.job.kinds import KNOWN, Check, Outcome, Result, Runner, Translate
 from flashpy.now import Now
+from flashpy.resource.answer import Answer, Pending
+from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.media import media_type
+from flashpy.resource.root import Root
 
 _CODINGS = {suffix: coding for coding, suffix in SUFFIXES.items()}
 _STATUS = {
@@ -50,56 +52,52 @@ class Files:
     """The resource that serves one root."""
 
     __slots__ = (
-        "_cache",
+        "_caches",
         "_errors",
-        "_extra",
-        "_files",
-        "_headers",
+        "_get",
         "_now",
-        "_pathnames",
         "_ranges",
+        "_root",
         "_runner",
-        "_site",
+        "_tag",
         "_template",
+        "_valid",
     )
 
     def __init__(
         self,
-        site: SiteSection,
-        cache: CacheSection,
+        root: Root,
+        caches: Caches,
         runner: Runner,
         now: Now,
         errors: ErrorPages,
         max_ranges: int,
     ) -> None:
-        self._site = site
-        self._cache = cache
+        self._root = root
+        self._caches = caches
+        self._get = caches.pathnames.get
+        self._valid = caches.settings.valid
         self._runner = runner
         self._now = now
         self._errors = errors
-        self._extra = errors.extra
         self._ranges = max_ranges
-        self._pathnames: PathnameCache = pathname_cache(cache.pathname_entries, cache.pathname_bytes)
-        self._headers: HeaderCache = header_cache(cache.header_entries, cache.header_bytes)
-        self._files = FileCache(cache.file_entries, cache.file_bytes, cache.descriptors)
+        self._tag = root.tag
         self._template = Translate(
-            roots=tuple(os.fsencode(os.path.abspath(root)) for root in (site.root, *site.allowed_roots)),
+            roots=root.roots,
             path=b"/",
-            index_names=tuple(os.fsencode(name) for name in site.index),
-            suffixes=tuple(SUFFIXES[coding.encode()] for coding in site.precompressed),
-            small=cache.small_file,
+            index_names=root.index_names,
+            suffixes=root.suffixes,
+            small=caches.settings.small_file,
         )
 
-    def answer(self, request: Request, result: Result | None = None) -> Response | Job:
-        """Answer a GET or HEAD; ``result`` is that of the job which was the answer before."""
-        if result is not None:
-            return self._conclude(request, result)
-        entry = self._pathnames.get(request.path)
+    def answer(self, request: Request, path: bytes) -> Answer:
+        """Answer a GET or HEAD of what lies at ``path`` beneath the root."""
+        entry = self._get(self._tag + path)
         if entry is None:
-            return self._first_sight(request)
+            return self._first_sight(request, path)
         entry.used = True
         if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
-            return _job(entry)
+            return self._look(request, path, entry)
         representation = entry.representation
         if (
             request.plain
@@ -110,25 +108,18 @@ class Files:
             representation.used = True
             representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
             return whole
-        return self._serve(request, _held(entry))
-
-    def snapshot(self) -> dict[str, object]:
-        """How full the caches are."""
-        return {
-            "pathnames": len(self._pathnames),
-            "pathname_bytes": self._pathnames.cost,
-            "headers": len(self._headers),
-            "header_bytes": self._headers.cost,
-            **self._files.snapshot(),
-        }
+        return self._serve(request, path, _held(entry))
 
     # From a path to what is found there
 
-    def _first_sight(self, request: Request) -> Response | Job:
-        path = request.path
-        if path == NO_FILE or (not self._site.dotfiles and hidden(path)):
+    def _first_sight(self, request: Request, path: bytes) -> Answer:
+        if path == NO_FILE or self._root.hidden(self._root.prefix + path):
             return self._errors.answer(request, 404)
-        return self._template._replace(path=path)
+        return Pending(self._template._replace(path=path), partial(self._found, request, path))
+
+    def _look(self, request: Request, path: bytes, entry: Translation) -> Pending:
+        """Let the request wait for another look at what an entry is about."""
+        return Pending(_job(entry), partial(self._found, request, path))
 
     def _may_serve(self, entry: Translation) -> bool:
         """Whether an entry that is past its time may serve once more, while a helper looks again.
@@ -139,7 +130,7 @@ class Files:
         """
         if entry.revalidating:
             return True
-        if entry.representation is None or self._now.monotonic > entry.fresh_until + self._cache.valid:
+        if entry.representation is None or self._now.monotonic > entry.fresh_until + self._valid:
             return False
         entry.revalidating = True
         job = _job(entry)
@@ -152,60 +143,69 @@ class Files:
     def _checked(self, entry: Translation, job: Translate, result: Result) -> None:
         if result.outcome is Outcome.LATE or (result.outcome is Outcome.CHECKED and result.body == KNOWN):
             entry.revalidating = False
-            entry.fresh_until = self._now.monotonic + self._cache.valid
+            entry.fresh_until = self._now.monotonic + self._valid
         else:
             self._runner.run(job, partial(self._revalidated, entry))
 
     def _revalidated(self, entry: Translation, result: Result) -> None:
         entry.revalidating = False
         if result.outcome in _CERTAIN:
-            self._admit(entry.job, entry.coding, result)
+            self._admit(entry.asked, entry.job, entry.coding, result)
         else:  # descriptors are short, or the disk fails: what is known is better than an error
-            entry.fresh_until = self._now.monotonic + self._cache.valid
+            entry.fresh_until = self._now.monotonic + self._valid
 
-    def _conclude(self, request: Request, result: Result) -> Response | Job:
+    def _found(self, request: Request, path: bytes, result: Result) -> Answer:
+        """Go on with the translation of what was asked for."""
+        if result.outcome not in _CERTAIN:
+            return self._errors.answer(request, _STATUS[result.outcome])
+        job = self._template._replace(path=path)
+        found = self._admit(path, job, None, result)
+        if found is None:  # unchanged, yet evicted meanwhile: look again, knowing nothing
+            return Pending(job, partial(self._found, request, path))
+        return self._serve(request, path, found)
+
+    def _variant_found(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
+        """Go on with the translation of a stored variant of what was asked for."""
         if result.outcome not in _CERTAIN:
             return self._errors.answer(request, _STATUS[result.outcome])
         assert isinstance(result.job, Translate)
         job = result.job._replace(known=None)
-        coding = None
-        if job.path != request.path:  # it was the job of a stored variant
-            coding = _CODINGS[b"." + job.path.rpartition(b".")[2]]
-        found = self._admit(job, coding, result)
-        if found is None:  # unchanged, yet evicted meanwhile: look again, knowing nothing
-            return job
-        if coding and found.translation.outcome is not Outcome.FILE:  # the variant has gone meanwhile
-            entry = self._pathnames.get(request.path)
-            if entry is None:  # evicted: ask for the file alone, or a variant that is never readable would make a loop
-                return self._template._replace(path=request.path, suffixes=())
-            return self._serve(request, _held(entry), negotiate=False)
-        return self._serve(request, found)
+        found = self._admit(path, job, coding, result)
+        if found is None:
+            return Pending(job, partial(self._variant_found, request, path, base, coding))
+        if found.translation.outcome is not Outcome.FILE:  # the variant has gone meanwhile
+            return self._serve(request, path, base, negotiate=False)
+        return self._represent(request, path, found)
 
-    def _admit(self, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
+    def _key(self, path: bytes, coding: bytes | None) -> bytes:
+        return self._tag + path if coding is None else b"\0%b\0%b%b" % (coding, self._tag, path)
+
+    def _admit(self, asked: bytes, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
         """Take a job's result into the caches. None if it says "unchanged" of what is not there any more."""
-        key = job.path if coding is None else b"\0" + job.path
+        key = self._key(asked, coding)
         if coding is None:
             job = job._replace(suffixes=self._template.suffixes)  # the next look is for all variants again
-        entry = self._pathnames.get(key)
+        pathnames = self._caches.pathnames
+        entry = pathnames.get(key)
         old = entry.representation if entry else None
         now = self._now.monotonic
         if result.outcome is Outcome.UNCHANGED:
             if entry is None or old is None or old.content is None or old.identity != result.identity:
                 return None
-            entry.fresh_until = now + self._cache.valid
+            entry.fresh_until = now + self._valid
             if entry.suffixes == result.suffixes:
                 return _held(entry)
             result = result._replace(outcome=Outcome.FILE)  # a variant came or went: other heads, the same content
         if old is not None and old.identity != result.identity:
-            self._files.drop(old.identity)
+            self._caches.files.drop(old.identity)
         if result.outcome is not Outcome.FILE:
-            life = self._cache.valid if result.outcome is Outcome.DIRECTORY else self._cache.negative_valid
-            entry = Translation(job, coding, result, now + life)
-            self._pathnames.put(key, entry)
+            life = self._valid if result.outcome is Outcome.DIRECTORY else self._caches.settings.negative_valid
+            entry = Translation(asked, job, coding, result, now + life)
+            pathnames.put(key, entry)
             return _Found(entry, None, None)
-        entry = Translation(job, coding, result, now + self._cache.valid)
+        entry = Translation(asked, job, coding, result, now + self._valid)
         representation, content = self._keep(entry, result)
-        self._pathnames.put(key, entry)
+        pathnames.put(key, entry)
         return _Found(entry, representation, content)
 
     def _keep(self, entry: Translation, result: Result) -> tuple[Representation, Content]:
@@ -216,43 +216,66 @@ class Files:
         """
         identity = result.identity
         assert identity is not None
-        held = self._files.get(identity)
+        headers, files = self._caches.headers, self._caches.files
+        held = files.get(identity)
         data = result.body if result.body is not None else result.file
         if held is None:
             assert data is not None
             content = Content(identity, data)
         else:
             content = held
-        path, coding = entry.job.path, entry.coding
-        name = path + result.name if coding is None else path.rpartition(b".")[0]
-        variant = Variant(media_type(name), coding, bool(coding or result.suffixes))
-        known = self._headers.get((identity, variant))
-        representation = known or Representation(identity, variant, self._extra, self._now.wall)
+        coding = entry.coding
+        name = entry.job.path + result.name if coding is None else entry.job.path.rpartition(b".")[0]
+        root = self._root
+        media = media_type(name, root.media_types)
+        fields = root.fields(root.prefix + entry.asked, root.prefix + name, media)
+        variant = Variant(media, coding, bool(coding or result.suffixes), fields)
+        known = headers.get((identity, variant))
+        representation = known or Representation(identity, variant, self._now.wall)
         representation.take_content(content)
         entry.take(representation)
         if known is None:
-            self._headers.put((identity, variant), representation)
+            headers.put((identity, variant), representation)
         if held is None:
-            self._files.put(content)
+            files.put(content)
         return representation, content
 
     # From what is found to an answer
 
-    def _serve(self, request: Request, found: _Found, negotiate: bool = True) -> Response | Job:
-        translation, representation, content = found
+    def _serve(self, request: Request, path: bytes, found: _Found, negotiate: bool = True) -> Answer:
+        translation = found.translation
         if translation.outcome is Outcome.DIRECTORY:
             return self._redirect(request)
         if translation.outcome is not Outcome.FILE:
             return self._errors.answer(request, _STATUS[translation.outcome])
         if translation.suffixes and negotiate:
-            variant = self._variant(request, translation)
-            if isinstance(variant, Translate):
-                return variant
+            variant = self._variant(request, path, found)
             if variant is not None:
-                translation, representation, content = variant
-        job = translation.job if negotiate else translation.job._replace(suffixes=())
+                return variant
+        return self._represent(request, path, found)
+
+    def _variant(self, request: Request, path: bytes, base: _Found) -> Answer | None:
+        """The answer with the stored variant that the request prefers; None where it prefers the file itself."""
+        translation = base.translation
+        available = [_CODINGS[suffix] for suffix in translation.suffixes]
+        coding = choose(request.fields.get(b"accept-encoding"), available)
+        if coding is None:
+            return None
+        stored = translation.job.path + translation.name + SUFFIXES[coding]
+        go_on = partial(self._variant_found, request, path, base, coding)
+        entry = self._get(self._key(path, coding))
+        if entry is None:
+            return Pending(translation.job._replace(path=stored, suffixes=()), go_on)
+        entry.used = True
+        if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
+            return Pending(_job(entry), go_on)
+        return self._represent(request, path, _held(entry)) if entry.outcome is Outcome.FILE else None
+
+    def _represent(self, request: Request, path: bytes, found: _Found) -> Answer:
+        """The answer with a representation: after the conditions, whole or in part."""
+        translation, representation, content = found
         if representation is None:
-            return job
+            return self._look(request, path, translation)
         if request.unmodified is representation.not_modified:
             return representation.not_modified
         verdict = evaluate(request.fields, representation.validators, self._now.wall)
@@ -265,29 +288,14 @@ class Files:
         if request.method == b"HEAD":
             return representation.head_only
         if content is None:
-            return job
+            return self._look(request, path, translation)
         return self._content(request, representation, content)
-
-    def _variant(self, request: Request, translation: Translation) -> _Found | Translate | None:
-        """The stored variant that the request prefers, the job that finds it, or None for the file itself."""
-        available = [_CODINGS[suffix] for suffix in translation.suffixes]
-        coding = choose(request.fields.get(b"accept-encoding"), available)
-        if coding is None:
-            return None
-        path = translation.job.path + translation.name + SUFFIXES[coding]
-        entry = self._pathnames.get(b"\0" + path)
-        if entry is None:
-            return translation.job._replace(path=path, suffixes=())
-        entry.used = True
-        if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
-            return _job(entry)
-        return _held(entry) if entry.outcome is Outcome.FILE else None
 
     def _redirect(self, request: Request) -> Response:
         """To the form with the closing slash; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
         query = b"?" + quote_query(request.query) if request.query else b""
         location = quote_path(request.path) + b"/" + query
-        return fixed(301, (*self._extra, (b"Location", location)))
+        return fixed(301, (*self._errors.extra, (b"Location", location)))
 
     def _content(self, request: Request, representation: Representation, content: Content) -> Response:
         """200, 206 or 416 (RFC 9110, 14.2: Range counts only for GET, and after the conditions)."""

@@ -1,5 +1,8 @@
 """Media types by file name: a table of our own, never the operating system's, so that all machines answer alike."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 _TEXT = b"; charset=utf-8"
 
 _TYPES: dict[bytes, bytes] = {
@@ -123,8 +126,12 @@ _TYPES: dict[bytes, bytes] = {
 DEFAULT = b"application/octet-stream"
 
 
-def media_type(path: bytes) -> bytes:
-    """The media type for a path, by the suffix of its last segment (case does not matter)."""
+def media_type(path: bytes, own: Mapping[bytes, bytes] = MappingProxyType({})) -> bytes:
+    """The media type for a path, by the suffix of its last segment (case does not matter). ``own`` are types by suffix
+    (in lower case, without its dot) that come before ours."""
     name = path.rpartition(b"/")[2]
     stem, dot, suffix = name.rpartition(b".")
-    return _TYPES.get(suffix.lower(), DEFAULT) if dot and stem else DEFAULT
+    if not (dot and stem):
+        return DEFAULT
+    suffix = suffix.lower()
+    return own.get(suffix) or _TYPES.get(suffix, DEFAULT)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from flashpy.config import Config
 from flashpy.event.programs import Child
 from flashpy.event.sockets import Sockets, flat
 from flashpy.privileges import resolve
+from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.messages import Counted, FromWorker, Link
@@ -72,8 +72,7 @@ class Generation:
     @property
     def roots(self) -> list[bytes]:
         """The directories that helpers read."""
-        site = self.config.site
-        return [os.fsencode(os.path.abspath(root)) for root in (site.root, *site.allowed_roots)]
+        return [os.fsencode(os.path.abspath(root)) for root in self.config.roots]
 
     @property
     def listeners(self) -> list[socket.socket]:

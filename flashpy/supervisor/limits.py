@@ -4,7 +4,7 @@ import logging
 import os
 import resource
 
-from flashpy.config import Config
+from flashpy.settings import Config
 
 RESERVED_DESCRIPTORS = 128
 """For sockets and pipes of our own, logs, and descriptors on their way from helpers."""

@@ -25,7 +25,6 @@ from itertools import count
 from flashpy import notify, pid_file
 from flashpy.activation import Passed
 from flashpy.arch import architecture
-from flashpy.config import Config
 from flashpy.errors import ConfigError, StartError, WorkerError
 from flashpy.event.sockets import Sockets, close_all, listen, url_of
 from flashpy.event.unixsockets import disown
@@ -34,7 +33,8 @@ from flashpy.loghelper import close_log, open_log
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, resolve
 from flashpy.process import set_title
-from flashpy.server import check_root, fit_into_memory
+from flashpy.server import check_roots, fit_into_memory
+from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
@@ -177,7 +177,7 @@ class Supervisor:
             StartError: it cannot be had.
         """
         server = config.server
-        check_root(config.site.root)
+        check_roots(config)
         raise_descriptor_limit(config)
         log = self._access_log(config)
         sockets = listen(server.bind, server.backlog, server.unix_permissions, before)

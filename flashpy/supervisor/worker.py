@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from flashpy import landlock
 from flashpy.arch.architecture import Architecture, architecture
-from flashpy.config import Config
 from flashpy.errors import StartError
 from flashpy.event.programs import Program, Starter
 from flashpy.event.service import Successor
 from flashpy.metrics import Metrics
 from flashpy.server import new_event_loop
+from flashpy.settings import Config
 from flashpy.supervisor.messages import (
     MOST,
     BadMessage,

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from flashpy.arch.blocking import share
-from flashpy.config import Config
 from flashpy.server import Background, background
+from flashpy.settings import Config
 from tests.running import PATIENCE, Client, Flashpy, children_of, descendants_of, eventually, is_alive, title_of
 from tests.test_server import open_descriptors
 

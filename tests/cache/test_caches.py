@@ -24,12 +24,12 @@ def identity(size: int = 5, inode: int = 1, seconds: int = 1_600_000_000) -> Ide
 
 def representation(of: Identity | None = None, variant: Variant = HTML) -> Representation:
     """A representation without content."""
-    return Representation(of or identity(), variant, ((b"Server", b"flashpy"),), NOW)
+    return Representation(of or identity(), variant._replace(extra=((b"Server", b"flashpy"),)), NOW)
 
 
 def translation(path: bytes = b"/a") -> Translation:
     """A translation of a path, to nothing yet."""
-    return Translation(Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
+    return Translation(path, Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
 
 
 def opened(path: Path) -> Descriptor:

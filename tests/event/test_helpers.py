@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor
-from flashpy.config import HelpersSection
 from flashpy.event import helpers, programs
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import LocalStarter
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
+from flashpy.settings import HelpersSection
 from tests.running import is_stopped, poisoned_helper
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor
-from flashpy.config import HelpersSection
 from flashpy.event.helpers import HelperPool
 from flashpy.event.programs import Child
 from flashpy.job.kinds import KNOWN, Check, Load, Outcome, Result, Translate
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.server import background
+from flashpy.settings import HelpersSection
 from tests.children import in_child, needs_landlock, needs_root
 from tests.event.test_helpers import done, pids, pool_of, translate, until
 from tests.running import REPOSITORY, Client, eventually

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flashpy.config import LimitsSection
 from flashpy.http.http1 import Http1, Http1Shared
 from flashpy.http.request import Request
 from flashpy.http.wire import Tails
+from flashpy.settings import LimitsSection
 
 DATE = b"Tue, 02 Jan 2024 03:04:05 GMT"
 

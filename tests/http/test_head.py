@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashpy.config import LimitsSection
 from flashpy.http.framer import Fault
 from flashpy.http.head import HeadReader
 from flashpy.http.http1 import Http1, Http1Shared
 from flashpy.http.request import Request
 from flashpy.http.response import JOIN_LIMIT, Head, Response, fixed
 from flashpy.http.wire import Tails
+from flashpy.settings import LimitsSection
 from tests.http.making import DATE, facts, request, shared
 
 HEADS = [

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from flashpy.buffers import Aggregate, Slice
-from flashpy.config import CacheSection, SiteSection
 from flashpy.http.request import Request
 from flashpy.http.response import Response
 from flashpy.job.kinds import Check, Job, Outcome, Result, Translate, always
 from flashpy.job.perform import perform
 from flashpy.now import Now
+from flashpy.resource.answer import Answer, Pending
+from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
+from flashpy.resource.root import Root, absolute
+from flashpy.settings import CacheSection
 from tests.http.making import request
 
 WALL = 1_700_000_000.0
@@ -60,19 +63,25 @@ class Served:
         self.root = root
         self.now = Now(1000.0, WALL)
         self.runner = Recorder()
-        sections = SiteSection(root=os.fspath(root), **site), CacheSection(**{"small_file": 100, **cache})
-        self.files = Files(*sections, self.runner, self.now, ErrorPages(((b"Server", b"flashpy"),)), 10)
+        self.caches = Caches(CacheSection(**{"small_file": 100, **cache}))
+        errors = ErrorPages(((b"Server", b"flashpy"),))
+        served = Root(absolute(os.fspath(root)), fields=lambda *_: errors.extra)._replace(**site)
+        self.files = Files(served, self.caches, self.runner, self.now, errors, 10)
+
+    def answer(self, asked: Request | bytes) -> Answer:
+        """What is answered at once."""
+        asked = asked if isinstance(asked, Request) else request(asked)
+        return self.files.answer(asked, asked.path)
 
     def ask(self, asked: Request | bytes) -> Response:
         """Answer a request as the connection does: with as many jobs as it takes, but not with a loop of them."""
-        asked = asked if isinstance(asked, Request) else request(asked)
         results: list[Result] = []
-        answer = self.files.answer(asked)
+        answer = self.answer(asked)
         for _ in range(5):
             if isinstance(answer, Response):
                 return answer
-            self.runner.run(answer, results.append)
-            answer = self.files.answer(asked, results.pop())
+            self.runner.run(answer.job, results.append)
+            answer = answer.go_on(results.pop())
         raise AssertionError(f"a loop of jobs: {self.runner.jobs}")
 
     def jobs_of(self, asked: Request | bytes) -> int:
@@ -193,7 +202,7 @@ def test_stale_while_revalidate(serve: Serve, known: str) -> None:
 
 def test_variants_are_looked_for_again(serve: Serve) -> None:
     """A check opens nothing and knows nothing of siblings, so where they matter the look is a whole translation."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0)
     served.ask(b"/a.txt")
     served.write("a.txt.gz", b"packed")
     served.later(1.5)
@@ -218,8 +227,7 @@ def test_older_than_twice_valid_waits(serve: Serve) -> None:
     served.ask(b"/a.txt")
     served.later(2.5)
     served.write("a.txt", b"changed")
-    answer = served.files.answer(request(b"/a.txt"))
-    assert isinstance(answer, Translate)
+    assert isinstance(served.answer(b"/a.txt"), Pending)
     assert seen(served.ask(b"/a.txt")) == (200, b"changed")
 
 
@@ -270,7 +278,7 @@ def test_a_deleted_file_and_its_space(serve: Serve) -> None:
         assert served.ask(path).head.status == 200
         served.runner.let_go()
         assert served.ask(path).head.status == 404
-    snapshot = served.files.snapshot()
+    snapshot = served.caches.snapshot()
     assert (snapshot["bodies"], snapshot["bytes"], snapshot["descriptors"]) == (0, 0, 0)
 
 
@@ -280,7 +288,7 @@ def test_two_names_of_one_file_share_its_content(serve: Serve) -> None:
     (served.root / "b.txt").symlink_to("a.txt")
     for path in (b"/a.txt", b"/b.txt", b"/dir/", b"/dir/index.html"):
         served.ask(path)
-    snapshot = served.files.snapshot()
+    snapshot = served.caches.snapshot()
     assert (snapshot["pathnames"], snapshot["headers"], snapshot["bodies"]) == (4, 2, 2)
 
 
@@ -350,7 +358,7 @@ def test_hidden_names_take_no_job(serve: Serve, path: bytes) -> None:
 
 def test_dotfiles_and_well_known(serve: Serve) -> None:
     """``dotfiles`` allows them; /.well-known/ is always served (RFC 8615)."""
-    served = serve(site={"dotfiles": True})
+    served = serve(site={"hidden": lambda path: False})
     served.write(".git/config", b"public")
     served.write(".well-known/x", b"known")
     assert seen(served.ask(b"/.git/config")) == (200, b"public")
@@ -375,7 +383,7 @@ NOTHING = dict.fromkeys(BUDGETS, 0)
 @pytest.mark.parametrize("budget", [{name: 0} for name in BUDGETS] + [NOTHING], ids=[*BUDGETS, "all"])
 def test_a_budget_of_zero_still_serves(serve: Serve, budget: dict[str, int]) -> None:
     """Without a cache it is slower, not different."""
-    served = serve(site={"precompressed": ("gzip",)}, **budget)
+    served = serve(site={"suffixes": (b".gz",)}, **budget)
     served.write("a.txt.gz", b"packed")
     for _ in range(2):
         assert seen(served.ask(b"/a.txt")) == (200, b"hello")
@@ -405,7 +413,7 @@ def test_descriptors_stay_within_their_budget(serve: Serve, budget: dict[str, in
         held = len(os.listdir("/proc/self/fd")) - before
     finally:
         gc.enable()
-    assert held == served.files.snapshot()["descriptors"] == budget["descriptors"]
+    assert held == served.caches.snapshot()["descriptors"] == budget["descriptors"]
 
 
 @pytest.mark.parametrize(
@@ -417,9 +425,9 @@ def test_answers_hold_no_bytes_that_no_cache_counts(serve: Serve, budget: dict[s
     for number in range(20):
         served.write(f"{number}.txt", b"x" * 100)
         served.ask(b"/%d.txt" % number)
-    answered = [served.files.answer(request(b"/%d.txt" % number)) for number in range(20)]
+    answered = [served.answer(b"/%d.txt" % number) for number in range(20)]
     at_hand = sum(isinstance(answer, Response) for answer in answered)
-    kept = served.files.snapshot()["bodies"] if served.files.snapshot()["headers"] else 0
+    kept = served.caches.snapshot()["bodies"] if served.caches.snapshot()["headers"] else 0
     assert at_hand == kept
 
 
@@ -428,17 +436,18 @@ def test_evicted_while_its_look_is_under_way(serve: Serve) -> None:
     served = serve(valid=1.0, file_entries=1)
     served.ask(b"/a.txt")
     served.later(2.5)
-    asked = request(b"/a.txt")
-    job = served.files.answer(asked)
+    pending = served.answer(b"/a.txt")
+    assert isinstance(pending, Pending)
+    job = pending.job
     assert isinstance(job, Translate) and job.known is not None
     result = perform(job)._replace(job=job)
     assert result.outcome is Outcome.UNCHANGED
     served.ask(b"/dir/")
     served.ask(b"/dir/")  # at the second time it takes the only place
-    again = served.files.answer(asked, result)
-    assert again == job._replace(known=None)
-    assert isinstance(again, Translate)
-    final = served.files.answer(asked, perform(again)._replace(job=again))
+    again = pending.go_on(result)
+    assert isinstance(again, Pending)
+    assert again.job == job._replace(known=None)
+    final = again.go_on(perform(again.job)._replace(job=again.job))
     assert isinstance(final, Response)
     assert seen(final) == (200, b"hello")
 
@@ -459,7 +468,7 @@ def test_a_variant_that_cannot_be_read_is_no_loop(
 ) -> None:
     """A sibling that is listed but never served leads to the file itself, also where no cache remembers that, and
     where a job takes longer than its result is believed."""
-    served = serve(site={"precompressed": ("gzip",)}, **budget)
+    served = serve(site={"suffixes": (b".gz",)}, **budget)
     (tmp_path / "a.txt.gz").symlink_to("/etc/passwd")
 
     def delayed(result: Result) -> Result:
@@ -475,7 +484,7 @@ def test_a_variant_that_cannot_be_read_is_no_loop(
 @pytest.mark.parametrize("entries", [1, 10])
 def test_a_variant_is_looked_for_again(serve: Serve, tmp_path: Path, entries: int) -> None:
     """A file that was asked for alone, because its variant failed, is not alone for ever."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0, pathname_entries=entries)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0, pathname_entries=entries)
     (tmp_path / "a.txt.gz").symlink_to("/etc/passwd")
     asked = request(b"/a.txt", accept_encoding=b"gzip")
     assert seen(served.ask(asked)) == (200, b"hello")
@@ -490,7 +499,7 @@ def test_a_variant_is_looked_for_again(serve: Serve, tmp_path: Path, entries: in
 
 def test_variants(serve: Serve) -> None:
     """RFC 9110, 12.5.3, 12.5.5 and 8.8.3.3: coding, Vary and a validator of each variant's own."""
-    served = serve(site={"precompressed": ("br", "gzip")})
+    served = serve(site={"suffixes": (b".br", b".gz")})
     served.write("dir/index.html.gz", b"packed")
     plain = served.ask(b"/dir/")
     packed = served.ask(request(b"/dir/", accept_encoding=b"gzip, br"))
@@ -513,13 +522,13 @@ def test_variants(serve: Serve) -> None:
 
 def test_without_variants_there_is_no_vary(serve: Serve) -> None:
     """RFC 9110, 12.5.5: what does not vary need not say so."""
-    served = serve(site={"precompressed": ("br", "gzip")})
+    served = serve(site={"suffixes": (b".br", b".gz")})
     assert b"vary" not in fields_of(served.ask(request(b"/a.txt", accept_encoding=b"gzip")))
 
 
 def test_a_variant_that_has_gone(serve: Serve) -> None:
     """Between two looks at the file its sibling may vanish: then the file itself is the answer."""
-    served = serve(site={"precompressed": ("gzip",)}, valid=1.0)
+    served = serve(site={"suffixes": (b".gz",)}, valid=1.0)
     served.write("a.txt.gz", b"packed")
     asked = request(b"/a.txt", accept_encoding=b"gzip")
     served.ask(b"/a.txt")
@@ -532,7 +541,7 @@ def test_a_variant_that_has_gone(serve: Serve) -> None:
 
 def test_conditions_and_ranges_of_a_variant(serve: Serve) -> None:
     """RFC 9110, 13 and 14 are about the representation that is selected."""
-    served = serve(site={"precompressed": ("gzip",)})
+    served = serve(site={"suffixes": (b".gz",)})
     served.write("a.txt.gz", b"packed")
     packed = served.ask(request(b"/a.txt", accept_encoding=b"gzip"))
     etag = fields_of(packed)[b"etag"]

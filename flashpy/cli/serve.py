@@ -1,8 +1,4 @@
-"""The command line: ``flashpy [DIR]`` and ``flashpy check``.
-
-Acts on the whole process (signals, the limit on open files, the garbage collector, logging) are done here and in the
-supervisor that it starts (flashpy.supervisor), and nowhere else, so that an embedded server does none of them.
-"""
+"""``flashpy [DIR]``: the server, by its options."""
 
 import logging
 import os
@@ -10,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
@@ -18,16 +14,13 @@ from click.core import ParameterSource
 
 from flashpy import __version__
 from flashpy.activation import Passed, by_number, take_passed
+from flashpy.cli.banner import show
 from flashpy.config import Config, Overrides, load
-from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.event.sockets import url_of
 from flashpy.http import head
 from flashpy.logs import set_up
 from flashpy.privileges import require_root, resolve
 from flashpy.supervisor.supervisor import Supervisor
 from flashpy.supervisor.upgrade import Inherited, inherited
-
-EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class _Lines(click.types.StringParamType):
@@ -171,45 +164,6 @@ def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Pas
     return msgspec.structs.replace(config, server=numbered)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-c", "--config", "file", type=click.Path(path_type=Path), required=True, help="Configuration file (TOML)."
-)
-def check(file: Path) -> None:
-    """Check a configuration file and say what is wrong with it."""
-    config = load(file)
-    if not Path(config.site.root).is_dir():
-        raise ConfigError(f"{file}: site.root: there is no directory {config.site.root}.")
-    click.echo(f"{file}: good.")
-
-
-COMMANDS = {"check": check}
-"""First words that are commands; any other is a directory (one called "check" is served as ./check)."""
-
-
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration, 3 no worker could start."""
-    words = sys.argv[1:] if arguments is None else arguments
-    command = COMMANDS.get(words[0]) if words else None
-    try:
-        if command is not None:
-            command.main(words[1:], prog_name=f"flashpy {words[0]}", standalone_mode=False)
-        else:
-            serve.main(words, prog_name="flashpy", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except ConfigError as error:
-        click.echo(f"flashpy: {error}", err=True)
-        sys.exit(EXIT_USAGE)
-    except StartError as error:
-        click.echo(f"flashpy: {error}", err=True)
-        sys.exit(EXIT_WORKER if isinstance(error, WorkerError) else EXIT_NOT_STARTED)
-    except click.Abort:
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(EXIT_CLEAN)
-
-
 def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
@@ -250,7 +204,7 @@ def _serve(read: Callable[[], Config], before: Inherited | None, passed: Sequenc
             logging.getLogger("flashpy").warning(
                 "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
             )
-    return Supervisor(config, read, _banner, before, passed).run()
+    return Supervisor(config, read, show, before, passed).run()
 
 
 def _open_standard_streams() -> None:
@@ -265,33 +219,3 @@ def _open_standard_streams() -> None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-
-
-def _workers(config: Config) -> str:
-    """Who waits for the disk."""
-    helpers, architecture = config.helpers, config.server.architecture
-    if architecture == "amped":
-        return f"{helpers.min} to {helpers.max} helpers"
-    who = {"mp": f"{config.server.concurrency} processes", "mt": f"{config.server.concurrency} threads"}
-    return f"{who.get(architecture, 'no helpers')} ({architecture}, for comparison)"
-
-
-def _banner(supervisor: Supervisor) -> None:
-    """What is served, where, by how many: a picture on a terminal, a line otherwise."""
-    config = supervisor.config
-    root = os.path.abspath(config.site.root)
-    workers = _workers(config)
-    where = "  ".join(map(url_of, supervisor.listeners))
-    if sys.stderr.isatty():
-        bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-        click.echo(
-            f"\n  {bold}flashpy {__version__}{end}  serves {bold}{root}{end}\n"
-            f"\n  at          {bold}{where}{end}"
-            f"\n  works with  {workers}"
-            f"\n  access log  {'on' if config.log.access else 'off (--access-log)'}"
-            f"\n  sandbox     {supervisor.sandbox}"
-            f"\n\n  {dim}Ctrl-C ends it.{end}\n",
-            err=True,
-        )
-    else:
-        logging.getLogger("flashpy").info("Serving %s at %s with %s, %s.", root, where, workers, supervisor.sandbox)

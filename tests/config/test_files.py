@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flashpy.config import Config, load
-from flashpy.config_file import DEPTH
+from flashpy.config.files import DEPTH
 from flashpy.errors import ConfigError
 
 Write = Callable[[str, str], Path]

@@ -91,14 +91,22 @@ def _matching(directory: Path, pattern: str, by: str) -> list[Path]:
 
 
 class Merged(NamedTuple):
-    """The tables of some files as one, and which file set which key."""
+    """The tables of some files as one, and where each key was set: in which file, and by which names there."""
 
     tables: dict[str, Any]
-    origins: dict[Keys, File]
+    origins: dict[Keys, tuple[File, Keys]]
+
+    def place(self, keys: Keys) -> str | None:
+        """The file and the line of a key; None if no file has set it, or what is around it."""
+        for length in range(len(keys), 0, -1):
+            if origin := self.origins.get(keys[:length]):
+                file, there = origin
+                return file.place((*there, *keys[length:]))
+        return None
 
 
 def merge(files: list[File]) -> Merged:
-    """The tables of all files as one.
+    """The tables of all files as one. Arrays of tables are joined in the order of the files.
 
     Raises:
         ConfigError: two files set one key.
@@ -112,24 +120,43 @@ def merge(files: list[File]) -> Merged:
 def _merge_into(merged: Merged, into: dict[str, Any], tables: dict[str, Any], file: File, above: Keys) -> None:
     for name, value in tables.items():
         keys = (*above, name)
+        if _is_array_of_tables(value) and _is_array_of_tables(into.get(name, value)):
+            array = into.setdefault(name, [])
+            for number, table in enumerate(value):
+                merged.origins[*keys, str(len(array))] = file, (*keys, str(number))
+                array.append(table)
+            continue
         if name not in into:
             into[name] = {} if isinstance(value, dict) else value
-            merged.origins[keys] = file
+            merged.origins[keys] = file, keys
         elif not (isinstance(value, dict) and isinstance(into[name], dict)):
-            first = merged.origins[keys].place(keys)
+            first = merged.place(keys)
             raise ConfigError(f"{file.place(keys)}: {'.'.join(keys)}: is set in {first} already; set it once.")
         if isinstance(value, dict):
             _merge_into(merged, into[name], value, file, keys)
 
 
+def _is_array_of_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
 def _line_of(text: str, keys: list[str]) -> int:
-    """The line of a key (1 is the first), or 0 where it is not found."""
+    """The line of a key (1 is the first), or 0 where it is not found; tables in arrays are counted from 0."""
     section: list[str] = []
+    arrays: dict[tuple[str, ...], int] = {}  # the number of the table that is the last so far
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([\w.\"'-]+)\s*\]", line)
+        header = re.match(r"\s*(\[+)\s*([\w.\"'-]+)\s*\]", line)
         if header:
-            section = header[1].split(".")
-            if section == keys:
+            section = []
+            names = header[2].split(".")
+            for depth, name in enumerate(names, 1):
+                section.append(name)
+                path = tuple(section)
+                if depth == len(names) and len(header[1]) > 1:
+                    arrays[path] = arrays.get(path, -1) + 1
+                if path in arrays:
+                    section.append(str(arrays[path]))
+            if keys in (section, section[:-1]):
                 return number
         name = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]", line)
         if name and [*section, name[1]] in (keys, keys[: len(section) + 1]):

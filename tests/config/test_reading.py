@@ -12,7 +12,7 @@ import pytest
 from flashpy.config import Config, load
 from flashpy.errors import ConfigError
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "conf" / "flashpy.toml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "conf" / "flashpy.toml"
 Write = Callable[[str], Path]
 
 
@@ -49,8 +49,24 @@ def test_the_example_lists_every_key_with_its_default() -> None:
 def test_the_example_has_a_comment_for_every_key() -> None:
     """One each, on its line."""
     keys = [line for line in EXAMPLE.read_text().splitlines() if re.match(r"\w+ = ", line)]
-    assert len(keys) == sum(map(len, msgspec.to_builtins(Config()).values())) + len(["include"])
+    assert len(keys) == leaves_of(msgspec.to_builtins(Config())) + len(["include"])
     assert [line for line in keys if not re.search(r"  # \S.*", line)] == []
+
+
+def leaves_of(value: object) -> int:
+    """How many keys there are; a table that may have any counts as one."""
+    return sum(map(leaves_of, value.values())) if isinstance(value, dict) and value else 1
+
+
+def test_the_examples_of_tables_in_arrays_can_be_used(write: Callable[[str], Path]) -> None:
+    """All their keys are there, and what is said to be the default is."""
+    text = EXAMPLE.read_text()
+    arrays = re.sub(r"^(rule|mount|redirect|rewrite|access) = .*\n", "", text, flags=re.M)
+    config = load(write(re.sub(r"^#(?=\[|\w+ = )", "", arrays, flags=re.M)))
+    examples = tomllib.loads(re.sub(r"^#(?=\[|\w+ = )", "", text[text.index("\n#[[") :], flags=re.M))["site"]
+    for name, (example,) in examples.items():
+        (section,) = getattr(config.site, name)
+        assert list(example) == list(section.__struct_encode_fields__)
 
 
 def test_the_example_can_be_used() -> None:

@@ -1,0 +1,32 @@
+"""Flash's three caches, as all roots of a server share them (Flash, sections 5.2 to 5.4)."""
+
+from flashpy.cache.file import FileCache
+from flashpy.cache.header import HeaderCache, header_cache
+from flashpy.cache.pathname import PathnameCache, pathname_cache
+from flashpy.settings import CacheSection
+
+
+class Caches:
+    """The pathname, header and file caches, each with its budgets.
+
+    Keys of the pathname cache begin with the tag of a root, so that one budget serves all roots. The others go by a
+    file's identity, whatever the way to it.
+    """
+
+    __slots__ = ("files", "headers", "pathnames", "settings")
+
+    def __init__(self, settings: CacheSection) -> None:
+        self.settings = settings
+        self.pathnames: PathnameCache = pathname_cache(settings.pathname_entries, settings.pathname_bytes)
+        self.headers: HeaderCache = header_cache(settings.header_entries, settings.header_bytes)
+        self.files = FileCache(settings.file_entries, settings.file_bytes, settings.descriptors)
+
+    def snapshot(self) -> dict[str, object]:
+        """How full they are."""
+        return {
+            "pathnames": len(self.pathnames),
+            "pathname_bytes": self.pathnames.cost,
+            "headers": len(self.headers),
+            "header_bytes": self.headers.cost,
+            **self.files.snapshot(),
+        }

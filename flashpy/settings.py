@@ -1,0 +1,219 @@
+"""The settings: every key of the configuration with its type and its default. Sizes are bytes, times are seconds.
+
+How files are read into them, and what is checked beyond types, is in flashpy.config.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen, how to work and how to stop."""
+
+    bind: tuple[str, ...] = ("127.0.0.1:8000",)
+    unix_mode: str = ""
+    backlog: Positive = 2048
+    user: str = ""
+    group: str = ""
+    pid_file: str = ""
+    timeout_graceful_shutdown: Annotated[float, Meta(ge=0)] = 30.0
+    architecture: Literal["amped", "sped", "mp", "mt"] = "amped"
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
+    sandbox: bool = True
+
+    @property
+    def unix_permissions(self) -> int | None:
+        """``unix_mode`` as a number; None: as the umask leaves it."""
+        return int(self.unix_mode, 8) if self.unix_mode else None
+
+
+Globs = tuple[str, ...]
+"""Patterns over paths (flashpy.routing.globs)."""
+Coding = Literal["br", "zstd", "gzip"]
+
+
+class RuleSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields for the answers whose path, as asked for or as it is served, matches (flashpy.routing.rules)."""
+
+    match: Globs = ("**",)
+    types: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+    cache_control: str = ""
+
+
+class MountSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another directory in place of what the root has beneath ``path``."""
+
+    path: str
+    root: str
+    allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+
+
+class RedirectSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """What asks for ``source`` is sent elsewhere, or told that there is nothing (flashpy.routing.redirects)."""
+
+    source: str
+    to: str = ""
+    status: Literal[301, 302, 303, 307, 308, 404, 410, 451] = 301
+    missing: bool = False
+
+
+class RewriteSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """What asks for ``source`` gets the file ``to``, with this status."""
+
+    source: str
+    to: str
+    status: Literal[200, 404] = 200
+    missing: bool = False
+
+
+class AccessSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may have what matches (flashpy.access)."""
+
+    match: Globs = ("**",)
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    users: dict[str, str] = {}
+    htpasswd: str = ""
+    realm: str = "flashpy"
+    keys: tuple[str, ...] = ()
+    key_file: str = ""
+    satisfy: Literal["all", "any"] = "all"
+
+
+class CorsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which other origins' scripts may read the answers (the Fetch standard; flashpy.http.cors)."""
+
+    origins: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: Count = 600
+
+
+class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is served, and how."""
+
+    hosts: tuple[str, ...] = ()
+    root: str = "."
+    allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    index: Annotated[tuple[str, ...], Meta(max_length=64)] = ("index.html",)
+    dotfiles: bool = False
+    hide: Globs = ()
+    precompressed: tuple[Coding, ...] = ()
+    encode: tuple[Coding, ...] = ()
+    headers: dict[str, str] = {}
+    cache_control: str = ""
+    hashed_names: bool = True
+    etag: Literal["stat", "content"] = "stat"
+    media_types: dict[str, str] = {}
+    security_headers: bool = False
+    clean_urls: bool = False
+    trailing_slash: Literal["auto", "always", "never"] = "auto"
+    fallback: str = ""
+    error_pages: dict[str, str] = {}
+    listing: bool = False
+    listing_archive: bool = False
+    imports: tuple[Literal["netlify", "serve"], ...] = ()
+    keep_releases: Annotated[float, Meta(ge=0)] = 0.0
+    cors: CorsSection = CorsSection()
+    rule: tuple[RuleSection, ...] = ()
+    mount: tuple[MountSection, ...] = ()
+    redirect: tuple[RedirectSection, ...] = ()
+    rewrite: tuple[RewriteSection, ...] = ()
+    access: tuple[AccessSection, ...] = ()
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """All directories that are read for it."""
+        mounted = (root for mount in self.mount for root in (mount.root, *mount.allowed_roots))
+        return (self.root, *self.allowed_roots, *mounted)
+
+
+class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The pool of helper processes that do what may block."""
+
+    min: Annotated[int, Meta(ge=1, le=256)] = 2
+    max: Annotated[int, Meta(ge=1, le=256)] = 8
+    total: Annotated[int, Meta(ge=1, le=1_000)] = 32
+    idle: Seconds = 30.0
+    timeout: Seconds = 30.0
+    anticipate: bool = True
+
+
+class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Flash's three caches, each with its budgets."""
+
+    valid: Seconds = 1.0
+    negative_valid: Seconds = 0.5
+    pathname_entries: Count = 20_000
+    pathname_bytes: Count = 8 * 2**20
+    header_entries: Count = 20_000
+    header_bytes: Count = 16 * 2**20
+    file_entries: Count = 10_000
+    file_bytes: Count = 64 * 2**20
+    descriptors: Count = 1_000
+    small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 32 * 2**10
+
+
+class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on everything that a client controls."""
+
+    connections: Positive = 16_384
+    connections_per_client: Count = 0
+    pipeline: Positive = 32
+    target: Annotated[int, Meta(ge=64, le=65_536)] = 8_192
+    head: Annotated[int, Meta(ge=256, le=2**20)] = 32_768
+    fields: Positive = 100
+    body: Annotated[int, Meta(ge=0, le=2**20)] = 65_536
+    memo: Count = 8 * 2**20
+    ranges: Annotated[int, Meta(ge=1, le=100)] = 100
+    timeout_head: Seconds = 10.0
+    timeout_keep_alive: Seconds = 75.0
+    timeout_send: Seconds = 60.0
+    min_send_rate: Count = 240
+
+
+class LogSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written about the work."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+    access: bool = False
+    access_file: str = "-"
+    access_format: str = "combined"
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration of one server; immutable."""
+
+    server: ServerSection = field(default_factory=ServerSection)
+    site: SiteSection = field(default_factory=SiteSection)
+    sites: tuple[SiteSection, ...] = ()
+    helpers: HelpersSection = field(default_factory=HelpersSection)
+    cache: CacheSection = field(default_factory=CacheSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    log: LogSection = field(default_factory=LogSection)
+
+    @property
+    def all_sites(self) -> tuple[SiteSection, ...]:
+        """``site``, and then those that are chosen by Host."""
+        return (self.site, *self.sites)
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The directories that are served, each once: the roots of all sites and of what is mounted there."""
+        mounted = (mount.root for site in self.all_sites for mount in site.mount)
+        return tuple(dict.fromkeys([*(site.root for site in self.all_sites), *mounted]))
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """All directories that are read, each once, in the order of the configuration."""
+        return tuple(dict.fromkeys(root for site in self.all_sites for root in site.roots))
