@@ -1,5 +1,6 @@
 """The file cache: the bytes of small files, the open descriptors of larger ones (Flash, section 5.4)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flashpy.buffers import Descriptor, Slice
@@ -35,14 +36,19 @@ class FileCache:
 
     Once a budget is used up, a content comes in only when it is asked for the second time: so a crawler that reads
     everything once does not drive out what is asked for all the time (as a ghost list does in 2Q and ARC).
+
+    ``deprived`` is told of each representation that has lost its content.
     """
 
-    __slots__ = ("_bodies", "_descriptors", "_seen")
+    __slots__ = ("_bodies", "_deprived", "_descriptors", "_seen")
 
-    def __init__(self, entries: int, size: int, descriptors: int) -> None:
-        self._bodies: Clock[Identity, Content] = Clock(entries, size, _let_go)
-        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, _let_go)
+    def __init__(
+        self, entries: int, size: int, descriptors: int, deprived: Callable[["Representation"], None] | None = None
+    ) -> None:
+        self._bodies: Clock[Identity, Content] = Clock(entries, size, self._let_go)
+        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, self._let_go)
         self._seen: set[int] = set()
+        self._deprived = deprived
 
     def __len__(self) -> int:
         return len(self._bodies) + len(self._descriptors)
@@ -57,7 +63,7 @@ class FileCache:
         if cache.has_room_for(content) or self._has_been_seen(content.identity):
             cache.put(content.identity, content)
         else:
-            _let_go(content)
+            self._let_go(content)
 
     def _has_been_seen(self, identity: Identity) -> bool:
         sighting = hash(identity)
@@ -81,8 +87,9 @@ class FileCache:
             "descriptors": len(self._descriptors),
         }
 
-
-def _let_go(content: Content) -> None:
-    for user in content.users:
-        user.let_go_content()
-    content.users.clear()
+    def _let_go(self, content: Content) -> None:
+        for user in content.users:
+            user.let_go_content()
+            if self._deprived is not None:
+                self._deprived(user)
+        content.users.clear()
