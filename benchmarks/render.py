@@ -168,10 +168,10 @@ def svg(found: Json) -> str:
 
 
 def numbered(found: Json) -> dict[str, float]:
-    """The cases whose names begin with a number, in its order."""
-    numbers = {case: re.match(r"\d+", case) for case in drawn(found)}
+    """The cases whose names are a number and perhaps its unit, in the order of the numbers."""
+    numbers = {case: re.fullmatch(r"(\d+)[A-Za-z]*", case) for case in drawn(found)}
     return dict(
-        sorted(((case, float(number[0])) for case, number in numbers.items() if number), key=lambda item: item[1])
+        sorted(((case, float(number[1])) for case, number in numbers.items() if number), key=lambda item: item[1])
     )
 
 

@@ -32,8 +32,8 @@ class Chart:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure that is drawn over the numbers with which the names of the cases begin (``10KiB`` is 10); cases without
-    one are left out, and those beyond ``most``. With ``times``, the figure is multiplied by the number and by that."""
+    """A figure that is drawn over the numbers that the names of the cases are (``10KiB`` is 10); cases that have none
+    are left out, and those beyond ``most``. With ``times``, the figure is multiplied by the number and by that."""
 
     key: str
     title: str
