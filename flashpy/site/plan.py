@@ -17,10 +17,10 @@ from flashpy.http.response import FieldList
 from flashpy.http.target import hidden
 from flashpy.routing.globs import compile_globs
 from flashpy.routing.pages import ErrorPaths
-from flashpy.routing.redirects import Redirect, Rewrite, Routes
+from flashpy.routing.redirects import GONE_STATUSES, Redirect, Rewrite, Routes
 from flashpy.routing.rules import Rule, Rules
 from flashpy.routing.slash import Policy
-from flashpy.settings import AccessSection, CorsSection, SiteSection
+from flashpy.settings import AccessSection, CorsSection, RouteSection, SiteSection
 
 SERVER: FieldList = ((b"Server", b"flashpy"),)
 SECURITY = {
@@ -120,11 +120,16 @@ def _rules(site: SiteSection, base: dict[str, str]) -> Rules:
 
 
 def _routes(site: SiteSection) -> Routes:
-    redirects = [Redirect(rule.source, rule.to, rule.status, not rule.missing) for rule in site.redirect]
-    rewrites = [Rewrite(rule.source, rule.to, rule.status, not rule.missing) for rule in site.rewrite]
-    _each("redirect", redirects, lambda rule: Routes([rule]))
-    _each("rewrite", rewrites, lambda rule: Routes([rule]))
-    return Routes([*redirects, *rewrites])
+    rules = [_route(section) for section in site.route]
+    _each("route", rules, lambda rule: Routes([rule]))
+    return Routes(rules)
+
+
+def _route(section: RouteSection) -> Redirect | Rewrite:
+    is_rewrite = section.status == 200 or (section.status in GONE_STATUSES and bool(section.to))
+    kind = Rewrite if is_rewrite else Redirect
+    query = tuple(section.query.items())
+    return kind(section.source, section.to, section.status, not section.missing, query, section.host)
 
 
 def _pattern(site: SiteSection, number: int) -> re.Pattern[bytes]:
