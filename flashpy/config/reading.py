@@ -51,7 +51,7 @@ def load(
         _make_absolute(file)
     merged = merge(files)
     tables = merged.tables
-    if "sites" in tables and "site" not in tables and not (overrides or {}).get("site"):
+    if "sites" in tables and "site" not in tables and "root" not in (overrides or {}).get("site", {}):
         _put_first_site(merged)
     elif files and "root" not in tables.get("site", {"root": ""}):
         tables["site"]["root"] = str(files[0].path.absolute().parent)
@@ -59,6 +59,8 @@ def load(
         tables[section] = {**values, **tables.get(section, {})}
     for section, values in (overrides or {}).items():
         tables[section] = {**tables.get(section, {}), **values}
+    for site in tables.get("sites", ()):  # what was given holds for all of them, but for the directory
+        site.update({key: value for key, value in (overrides or {}).get("site", {}).items() if key != "root"})
     config = _convert(tables, lambda _: _OPTIONS)
 
     def place(keys: Keys) -> str:
