@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from flashpy.config.check import check, check_sites
+from flashpy.config.check import check, check_contradictions, check_sites
 from flashpy.config.files import File, Keys, Merged, dotted, merge, read
 from flashpy.config.imports import complete
 from flashpy.errors import ConfigError
@@ -32,10 +32,20 @@ _NO_PATH = {"log.access_file": "-"}
 """The value of each that is none, if it is not empty."""
 _OPTIONS = "the options given"
 
+Place = Callable[[Keys], str]
+"""Where a key is set, in words."""
+
 
 def load(
     path: str | Path | None = None, overrides: Overrides | None = None, fallbacks: Overrides | None = None
 ) -> Config:
+    """As ``load_with_places``, without the places."""
+    return load_with_places(path, overrides, fallbacks)[0]
+
+
+def load_with_places(
+    path: str | Path | None = None, overrides: Overrides | None = None, fallbacks: Overrides | None = None
+) -> tuple[Config, Place]:
     """Read the file (if any) and what it includes, lay the overrides (section -> key -> value) over it, and check the
     whole. Fallbacks are for keys that nobody sets, instead of the defaults.
 
@@ -71,7 +81,8 @@ def load(
     check(config, place)
     config = complete(config)
     check_sites(config, place)
-    return config
+    check_contradictions(config, place)
+    return config, place
 
 
 def _put_first_site(merged: Merged) -> None:
