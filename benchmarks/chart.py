@@ -69,12 +69,15 @@ class Scale:
         low = 10.0 ** math.floor(math.log10(min(seen)))
         return cls(low, max(10 * low, 10.0 ** math.ceil(math.log10(max(seen)))), True)
 
-    def x(self, value: float) -> float:
-        """The place of a figure in pixels."""
+    def share(self, value: float) -> float:
+        """The place of a figure, from 0 at the beginning of the scale to 1 at its end."""
         if not self.logarithmic:
-            return LABELS + BARS * value / self.high
-        share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
-        return LABELS + BARS * share
+            return value / self.high
+        return math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+
+    def x(self, value: float) -> float:
+        """The place of a figure in pixels, for a bar."""
+        return LABELS + BARS * self.share(value)
 
     def ticks(self) -> list[float]:
         """The figures at the lines of the grid."""

@@ -25,7 +25,7 @@ from benchmarks.disk import Device
 from benchmarks.heads import Head
 from benchmarks.kinds import Kind
 from benchmarks.peers import prepare_process
-from benchmarks.result import Chart, Column, Measure, Result, Run
+from benchmarks.result import Chart, Column, Measure, Plot, Plots, Result, Run
 from benchmarks.servers import Choice, ServerFailedError, running
 from benchmarks.stall import throttled
 from benchmarks.tree import write_files
@@ -51,6 +51,11 @@ COLUMNS = (
     Column("cpu_share", "server's core in use", 2),
     Column("own_mib", "own memory MiB", 0),
 )
+PLOTS = Plots(
+    "MiB of the set; the memory is 128 MiB",
+    (Plot("rate", "requests/s"), Plot("mb_per_second", "MB/s"), Plot("p50_ms", "p50, ms", logarithmic=True),
+     Plot("p99_ms", "p99, ms", logarithmic=True)),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,7 @@ def main() -> int:
         settings=settings(options),
         machine=harness.machine(kinds, choice),
         overview=dict.fromkeys(wanted, TO_NGINX),
+        plots=None if options.unthrottled else PLOTS,
     )
     with tempfile.TemporaryDirectory(prefix="benchmark-dataset-") as temporary:
         scratch: Path = options.scratch or Path(temporary)

@@ -42,6 +42,8 @@ COMPILED = ("{compiled_python}", "-P", *FLASHPY[1:])
 FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
 NGINX = ("nginx", "-e", "{run}/error.log", "-p", "{run}", "-c", "{config}")
 NGINX_VERSION = ("nginx", "-v")
+OPEN_FILES = "max=50000 inactive=10m"
+"""nginx's cache of open files, with room for all that are asked for."""
 GRANIAN = ("{peers_python}", "-m", "granian", "--host", "127.0.0.1", "--port", "{port}", "--http", "1", "--no-ws",
            "--workers", "1", "--backlog", "8192", "--backpressure", "16384", "--http1-pipeline-flush",
            "--log-level", "warning")  # fmt: skip
@@ -87,17 +89,24 @@ KINDS = {
              FLASHPY_VERSION, values={"concurrency": "8"}),
         Kind("flashpy-mt", "flashpy, MT", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY), FLASHPY_VERSION,
              values={"concurrency": "128"}),
+        Kind("flashpy-mt-256", "flashpy, MT of 256", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY),
+             FLASHPY_VERSION, values={"concurrency": "256"}),
         *COMBINATIONS,
         way("sendfile", "sendfile for all"),
         way("probes", "probes and sendfile"),
         way("read", "loads by read"),
         way("dontneed", "loads dropped when sent"),
-        Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf"),
+        Kind("nginx", "nginx, sendfile", NGINX, NGINX_VERSION, template="nginx-hot.conf",
+             values={"open_files": OPEN_FILES}),
+        Kind("nginx-uncached", "nginx, sendfile, without open_file_cache", NGINX, NGINX_VERSION,
+             template="nginx-hot.conf", values={"open_files": "off"}),
         Kind("nginx-copy", "nginx, sendfile off", NGINX, NGINX_VERSION, template="nginx-copy.conf"),
         Kind("nginx-aio", "nginx, aio threads (32)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
-             values={"threads": "32"}),
+             values={"threads": "32", "open_files": OPEN_FILES}),
         Kind("nginx-aio-256", "nginx, aio threads (256)", NGINX, NGINX_VERSION, template="nginx-aio.conf",
-             values={"threads": "256"}),
+             values={"threads": "256", "open_files": OPEN_FILES}),
+        Kind("nginx-aio-uncached", "nginx, aio threads (32), without open_file_cache", NGINX, NGINX_VERSION,
+             template="nginx-aio.conf", values={"threads": "32", "open_files": "off"}),
         Kind("lighttpd", "lighttpd", ("lighttpd", "-D", "-f", "{config}"), ("lighttpd", "-v"),
              template="lighttpd.conf"),
         Kind("h2o", "h2o", ("h2o", "-m", "worker", "-c", "{config}"), ("h2o", "-v"), template="h2o.conf"),

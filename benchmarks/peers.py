@@ -20,7 +20,7 @@ from benchmarks import cases, harness, measures, result, workload
 from benchmarks.cases import CASES, Case
 from benchmarks.harness import UnavailableError
 from benchmarks.kinds import Kind
-from benchmarks.result import Chart, Column, Result, Run
+from benchmarks.result import Chart, Column, Plots, Result, Run
 from benchmarks.servers import LOAD_CORE, Choice, ServerFailedError, running
 
 ALL = ("flashpy,flashpy-log,flashpy-compiled,flashpy-compiled-log,nginx,nginx-copy,lighttpd,h2o,caddy,granian,"
@@ -66,6 +66,7 @@ class Comparison:
     quick: Mapping[str, object]
     rounds: int = 5
     seconds: float = 3.0
+    plots: Plots | None = None
 
 
 PEERS = Comparison(
@@ -143,6 +144,7 @@ def blank(
         title=what.title,
         columns=COLUMNS,
         chart=what.chart,
+        plots=what.plots,
         cases={case.name: case.title for case in wanted},
         servers={kind.name: kind.title for kind in present},
         settings={

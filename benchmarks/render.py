@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import conformance_page, plot
 from benchmarks.chart import Bar, Group, draw
 from benchmarks.harness import RESULTS
+from benchmarks.plot import Line, Panel, Point
 from benchmarks.result import shown
 
 Json = Mapping[str, Any]
@@ -128,6 +131,8 @@ def markdown(found: Json) -> str:
     ]
     if charted(found):
         lines += ["", f"![chart]({found['name']}.svg)"]
+    if found.get("plots"):
+        lines += ["", f"![plots]({found['name']}-plots.svg)"]
     lines += [*absent(found), *overview(found)]
     for case in drawn(found):
         lines += table(found, case)
@@ -162,12 +167,46 @@ def svg(found: Json) -> str:
     return draw(found["title"], note, groups, found["chart"]["logarithmic"], found["chart"]["columns"])
 
 
+def numbered(found: Json) -> dict[str, float]:
+    """The cases whose names are a number and perhaps its unit, in the order of the numbers."""
+    numbers = {case: re.fullmatch(r"(\d+)[A-Za-z]*", case) for case in drawn(found)}
+    return dict(
+        sorted(((case, float(number[1])) for case, number in numbers.items() if number), key=lambda item: item[1])
+    )
+
+
+def points(found: Json, wanted: Json, server: str) -> Iterator[Point]:
+    """The points of one server in one plot."""
+    for case, number in numbered(found).items():
+        value = found["summary"][case].get(server, {}).get(wanted["key"])
+        if value and (wanted["most"] is None or number <= wanted["most"]):
+            factor = 1.0 if wanted["times"] is None else wanted["times"] * number
+            yield Point(number, *(factor * value[key] for key in ("median", "min", "max")))
+
+
+def plots(found: Json) -> str:
+    """The line plots of one result."""
+    panels = []
+    for wanted in found["plots"]["plots"]:
+        lines = [Line(title, list(points(found, wanted, server))) for server, title in found["servers"].items()]
+        across = found["plots"]["across"]
+        panels.append(Panel(wanted["title"], across, [line for line in lines if line.points], wanted["logarithmic"]))
+    title = found["title"].partition(":")[0]  # what follows is about the ratios of the bars
+    return plot.draw(title, "median, least to greatest", panels)
+
+
 def render(path: Path) -> None:
-    """Write NAME.md and NAME.svg beside NAME.json."""
+    """Write NAME.md, NAME.svg and, where there is something to plot, NAME-plots.svg beside NAME.json."""
     found: Json = json.loads(path.read_text())
+    if "found" in found:  # no figures, but what was found of each case
+        path.with_suffix(".md").write_text(conformance_page.markdown(found, machine(found)))
+        print(f"rendered {path.stem}")
+        return
     path.with_suffix(".md").write_text(markdown(found))
     if charted(found):
         path.with_suffix(".svg").write_text(svg(found))
+    if found.get("plots"):
+        path.with_name(f"{path.stem}-plots.svg").write_text(plots(found))
     print(f"rendered {path.stem}")
 
 

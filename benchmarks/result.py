@@ -31,6 +31,26 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A figure that is drawn over the numbers that the names of the cases are (``10KiB`` is 10); cases that have none
+    are left out, and those beyond ``most``. With ``times``, the figure is multiplied by the number and by that."""
+
+    key: str
+    title: str
+    most: float | None = None
+    times: float | None = None
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Plots:
+    """The plots of a result, and what their horizontal axis is."""
+
+    across: str
+    plots: tuple[Plot, ...]
+
+
+@dataclass(frozen=True)
 class Measure:
     """The figure that counts in a case, and the servers to the best of which it is compared (``ratio``)."""
 
@@ -73,6 +93,7 @@ class Result:
     """Titles of the servers that are not installed."""
     overview: dict[str, Measure] = field(default_factory=dict)
     """What counts in a case, for those that are compared in one table."""
+    plots: Plots | None = None
     runs: list[Run] = field(default_factory=list)
 
     def summary(self) -> dict[str, dict[str, dict[str, dict[str, float]]]]:

@@ -11,7 +11,7 @@ import sys
 from benchmarks import harness
 from benchmarks.cases import KIB, SIZES, Case
 from benchmarks.peers import Comparison, compare
-from benchmarks.result import Chart, Measure
+from benchmarks.result import Chart, Measure, Plot, Plots
 
 TO_SPED = Measure("per_cpu_second", ("flashpy-sped",))
 CASES = {
@@ -20,6 +20,18 @@ CASES = {
     )
     for path, size in SIZES
 }
+SMALL = 20
+"""KiB up to which the rate is plotted, beyond which the bandwidth says more (as in the paper)."""
+BANDWIDTH = KIB / 1e6
+PLOTS = Plots(
+    "size of the file, KiB",
+    (
+        Plot("rate", "requests/s", most=SMALL),
+        Plot("rate", "bandwidth, MB/s", times=BANDWIDTH),
+        Plot("per_cpu_second", "requests per CPU second", most=SMALL),
+        Plot("per_cpu_second", "MB per CPU second", times=BANDWIDTH),
+    ),
+)
 SINGLE = Comparison(
     "single",
     "One cached file: requests per CPU second, SPED is 1",
@@ -29,6 +41,7 @@ SINGLE = Comparison(
     Chart(("per_cpu_second",), cases=("1KiB", "10KiB", "50KiB", "200KiB"), columns=2),
     {"cases": "1KiB,100KiB", "rounds": 1, "seconds": 1.0},
     seconds=2.0,
+    plots=PLOTS,
 )
 
 

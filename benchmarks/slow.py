@@ -2,8 +2,9 @@
 
 A number of clients hold a connection each, on which they ask slowly and read slowly, while wrk asks for a hot file on
 64 connections as fast as answers come. What counts is how many requests are answered per CPU second of the server,
-those of the slow clients among them. MP and MT have a process or a thread for each connection; with MP more than 500 do
-not fit into the memory of most machines.
+those of the slow clients among them; and how many bytes are sent, because the answers to slow clients are ten times as
+large. For comparison there are clients who hold a connection and ask for nothing. MP and MT have a process or a thread
+for each connection; with MP more than 500 do not fit into the memory of most machines.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import cases, harness, result, wrk
+from benchmarks import cases, harness, measures, result, wrk
 from benchmarks.cases import KIB_1, KIB_10
 from benchmarks.kinds import Kind
 from benchmarks.peers import prepare_process
-from benchmarks.result import Chart, Column, Measure, Result, Run
-from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, ServerFailedError, running
+from benchmarks.result import Chart, Column, Measure, Plot, Plots, Result, Run
+from benchmarks.servers import LOAD_CORE, REPOSITORY, Choice, Server, ServerFailedError, running
 
 COUNTS = (0, 100, 500, 2_000, 5_000)
+IDLE = "-idle"
+"""The end of the names of cases in which clients ask for nothing."""
 MOST = {"flashpy-mp": 500}
 """More connections than this are not tried."""
 SPARE = 16
@@ -35,10 +38,19 @@ PATIENCE = 60.0
 COLUMNS = (
     Column("per_cpu_second", "requests per CPU second"),
     Column("ratio", "ratio", 2),
+    Column("mb_per_cpu_second", "MB per CPU second", 1),
     Column("rate", "requests/s"),
     Column("slow_rate", "slow requests/s"),
     Column("p99_ms", "p99 ms", 2),
     Column("cpu_share", "server's core in use", 2),
+)
+PLOTS = Plots(
+    "slow clients",
+    (
+        Plot("per_cpu_second", "requests per CPU second"),
+        Plot("mb_per_cpu_second", "MB per CPU second"),
+        Plot("p99_ms", "p99 of the load, ms", logarithmic=True),
+    ),
 )
 
 
@@ -81,9 +93,27 @@ def slow_clients(port: int, path: str, count: int) -> Iterator[Clients]:
         process.communicate()
 
 
-def turn(number: int, count: int, kind: Kind, seconds: float, root: Path, choice: Choice) -> Run:
+@dataclass
+class Idle:
+    """Clients who hold a connection each and ask for nothing more."""
+
+    def answers(self) -> int:
+        """None."""
+        return 0
+
+
+@contextmanager
+def idle_clients(server: Server, path: str, count: int) -> Iterator[Idle]:
+    """Have so many idle clients, each of which has had an answer, for the time of the block."""
+    with measures.connections(server, path, count) as held:
+        yield Idle()
+        if lost := sum(map(measures.closed, held)):
+            raise ServerFailedError(f"{lost} of {count} idle connections were closed")
+
+
+def turn(number: int, case: str, kind: Kind, seconds: float, root: Path, choice: Choice) -> Run:
     """One server's turn beside so many slow clients."""
-    run = Run(number, str(count), kind.name)
+    run, count = Run(number, case, kind.name), int(case.removesuffix(IDLE))
     if count > MOST.get(kind.name, count):
         run.unable = "it would need a process for each connection"
         return run
@@ -92,7 +122,9 @@ def turn(number: int, count: int, kind: Kind, seconds: float, root: Path, choice
     try:
         with (
             running(kind, root, KIB_1, choice) as server,
-            slow_clients(server.port, KIB_10[0], count) as clients,
+            idle_clients(server, KIB_10[0], count)
+            if case.endswith(IDLE)
+            else slow_clients(server.port, KIB_10[0], count) as clients,
         ):
             wrk.run(server.url(KIB_1[0]), 1, wrk.STEADY)
             before, slow, began = server.cpu_seconds(), clients.answers(), time.perf_counter()
@@ -101,6 +133,7 @@ def turn(number: int, count: int, kind: Kind, seconds: float, root: Path, choice
             slow = clients.answers() - slow
             run.figures |= {
                 "per_cpu_second": (outcome.requests + slow) / used,
+                "mb_per_cpu_second": (outcome.octets + slow * KIB_10[1]) / used / 1e6,
                 "rate": outcome.rate,
                 "slow_rate": slow / took,
                 "p99_ms": outcome.p99,
@@ -115,13 +148,16 @@ def turn(number: int, count: int, kind: Kind, seconds: float, root: Path, choice
 def main() -> int:
     """Run the benchmark from the command line."""
     parser = harness.parser(__doc__ or "", SERVERS, rounds=5, seconds=3)
-    parser.add_argument("--counts", default=",".join(map(str, COUNTS)), help="numbers of slow clients")
+    parser.add_argument("--counts", default=",".join(map(str, COUNTS)) + f",{COUNTS[-1]}{IDLE}",
+                        help=f"numbers of slow clients, or with {IDLE} behind it of idle ones")  # fmt: skip
     options = parser.parse_args()
     harness.need("wrk")
     kinds, choice = harness.chosen(options)
     prepare_process()
-    counts = [int(count) for count in options.counts.split(",")]
-    wanted = {str(count): f"{count:,} slow clients" for count in counts}
+    wanted = {
+        case: f"{int(case.removesuffix(IDLE)):,} {'idle' if case.endswith(IDLE) else 'slow'} clients"
+        for case in options.counts.split(",")
+    }
     found = Result(
         name="slow",
         title="Many slow clients beside the load: requests per CPU second, AMPED is 1",
@@ -132,12 +168,13 @@ def main() -> int:
         settings={"rounds": options.rounds, "seconds": options.seconds, "load": "wrk, 64 connections, 1 KiB"},
         machine=harness.machine(kinds, choice),
         overview=dict.fromkeys(wanted, Measure("per_cpu_second", ("flashpy",))),
+        plots=PLOTS,
     )
     with tempfile.TemporaryDirectory(prefix="benchmark-site-") as site:
         os.chmod(site, 0o755)
         roots = cases.make_sites(Path(site), [cases.CASES["1KiB"]])
         for number, case, kind in harness.turns(options.rounds, list(wanted), kinds):
-            run = turn(number, int(case), kind, options.seconds, roots["hot"], choice)
+            run = turn(number, case, kind, options.seconds, roots["hot"], choice)
             found.runs.append(run)
             result.report(run, COLUMNS)
     result.ratios(found)

@@ -146,6 +146,7 @@ def main() -> int:
     )
     parser.add_argument("--cold-names", action="store_true", help="40,000 files of 1 KiB: names are cold too")
     parser.add_argument("--clients", type=int, default=32, help="clients that keep the disk busy")
+    parser.add_argument("--name", help="of the result, if not stall-bodies or stall-names")
     parser.add_argument("--scratch", type=Path, help="where to keep the image from one run to the next")
     options = parser.parse_args()
     confine.need_root("Stalls are")
@@ -153,8 +154,8 @@ def main() -> int:
     kinds, choice = harness.chosen(options)
     with prepared(options, choice) as plan:
         found = Result(
-            name=f"stall-{plan.tree.name}",
-            title=f"Hot requests while the disk is busy: {plan.tree.title}",
+            name=options.name or f"stall-{plan.tree.name}",
+            title=f"Hot requests while {plan.clients} clients keep the disk busy: {plan.tree.title}",
             columns=COLUMNS,
             chart=Chart(("p50_ms", "p99_ms"), logarithmic=True),
             cases=CASES,

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-import tempfile
 
 from flashpy.errors import StartError
 
@@ -18,7 +17,9 @@ def write(path: str) -> None:
     try:
         if not _is_free_for_us(path):
             raise StartError(f"The PID file {path} is no regular file; name another (server.pid_file).")
-        fd, beside = tempfile.mkstemp(prefix=".flashpy-pid-", dir=os.path.dirname(path) or ".")
+        name = os.path.join(os.path.dirname(path), f".flashpy-pid-{os.urandom(8).hex()}")
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        beside = name
         with open(fd, "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
             os.fchmod(fd, 0o644)

@@ -103,10 +103,12 @@ class Server:
 
 
 def fit_into_memory(config: Config, among: int = 1) -> Config:
-    """The file caches of all workers take at most an eighth of the memory there is: what they take, the kernel's page
-    cache lacks."""
-    room = min(config.cache.file_bytes, memory_limit() // 8 // among)
-    return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, file_bytes=room))
+    """The caches of all workers take at most a part of the memory there is: what they take, the kernel's page cache
+    lacks."""
+    memory = memory_limit() // among
+    parts = {"file_bytes": memory // 8, "header_bytes": memory // 32, "pathname_bytes": memory // 32}
+    rooms = {name: min(getattr(config.cache, name), part) for name, part in parts.items()}
+    return msgspec.structs.replace(config, cache=msgspec.structs.replace(config.cache, **rooms))
 
 
 def check_roots(config: Config) -> None:

@@ -56,22 +56,16 @@ class MountSection(Struct, frozen=True, forbid_unknown_fields=True):
     allowed_roots: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
 
 
-class RedirectSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
-    """What asks for ``source`` is sent elsewhere, or told that there is nothing (flashpy.routing.redirects)."""
+class RouteSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
+    """Where what asks for ``source`` is led: to another address, to another file, or to nothing, by the status
+    (flashpy.routing.redirects)."""
 
     source: str
     to: str = ""
-    status: Literal[301, 302, 303, 307, 308, 404, 410, 451] = 301
+    status: Literal[200, 301, 302, 303, 307, 308, 404, 410, 451] = 301
     missing: bool = False
-
-
-class RewriteSection(Struct, frozen=True, forbid_unknown_fields=True, rename={"source": "from"}):
-    """What asks for ``source`` gets the file ``to``, with this status."""
-
-    source: str
-    to: str
-    status: Literal[200, 404] = 200
-    missing: bool = False
+    query: dict[str, str] = {}
+    host: str = ""
 
 
 class AccessSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,8 +120,7 @@ class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
     cors: CorsSection = CorsSection()
     rule: tuple[RuleSection, ...] = ()
     mount: tuple[MountSection, ...] = ()
-    redirect: tuple[RedirectSection, ...] = ()
-    rewrite: tuple[RewriteSection, ...] = ()
+    route: tuple[RouteSection, ...] = ()
     access: tuple[AccessSection, ...] = ()
 
     @property

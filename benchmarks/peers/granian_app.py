@@ -7,4 +7,4 @@ from typing import Any
 
 async def app(scope: Any, protocol: Any) -> None:
     """Answer that there is no such file (RSGI)."""
-    protocol.response_empty(404, [])
+    protocol.response_str(404, [("content-type", "text/plain")], "Not found\n")

@@ -11,8 +11,8 @@ from whitenoise import WhiteNoise
 
 def not_found(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer that there is no such file (WSGI)."""
-    start_response("404 Not Found", [("Content-Length", "0")])
-    return []
+    start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "10")])
+    return [b"Not found\n"]
 
 
 app = WhiteNoise(not_found, root=os.environ["PEER_ROOT"], index_file=True, autorefresh=False)

@@ -77,6 +77,13 @@ class Clock(Generic[K, E]):
             if self._forget:
                 self._forget(entry)
 
+    def demote(self, key: K) -> None:
+        """Let an entry, if it is there, be the next to go: it has become of little use."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.used = False
+            self._entries.move_to_end(key, last=False)
+
     def _evict(self) -> None:
         """Go round: what was used gets a second chance, the first that was not goes."""
         entries = self._entries

@@ -1,10 +1,10 @@
 """The file cache: the bytes of small files, the open descriptors of larger ones (Flash, section 5.4)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flashpy.buffers import Descriptor, Slice
 from flashpy.cache.clock import Clock
-from flashpy.http.response import JOIN_LIMIT
 from flashpy.job.kinds import Identity
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ class Content:
         if isinstance(data, Descriptor):
             self.data, self.cost = Slice(data, 0, identity.size), 0
         else:
-            prepared = len(data) if len(data) < JOIN_LIMIT else 0  # the wire may keep the answer whole beside it
-            self.data, self.cost = data, len(data) + prepared + 200
+            self.data, self.cost = data, len(data) + 200
         self.used = False
         self.users: list[Representation] = []
 
-    def let_go(self) -> None:
-        """It has left its cache: nobody else is to hold it for long."""
+    def let_go(self, deprived: "Callable[[Representation], None] | None" = None) -> None:
+        """It has left its cache: nobody else is to hold it for long. ``deprived`` is told who has lost it."""
         for user in self.users:
             user.let_go_content()
+            if deprived is not None:
+                deprived(user)
         self.users.clear()
 
 
@@ -43,14 +44,19 @@ class FileCache:
 
     Once a budget is used up, a content comes in only when it is asked for the second time: so a crawler that reads
     everything once does not drive out what is asked for all the time (as a ghost list does in 2Q and ARC).
+
+    ``deprived`` is told of each representation that has lost its content.
     """
 
-    __slots__ = ("_bodies", "_descriptors", "_seen")
+    __slots__ = ("_bodies", "_deprived", "_descriptors", "_seen")
 
-    def __init__(self, entries: int, size: int, descriptors: int) -> None:
-        self._bodies: Clock[Identity, Content] = Clock(entries, size, Content.let_go)
-        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, Content.let_go)
+    def __init__(
+        self, entries: int, size: int, descriptors: int, deprived: Callable[["Representation"], None] | None = None
+    ) -> None:
+        self._bodies: Clock[Identity, Content] = Clock(entries, size, self._let_go)
+        self._descriptors: Clock[Identity, Content] = Clock(descriptors, 0, self._let_go)
         self._seen: set[int] = set()
+        self._deprived = deprived
 
     def __len__(self) -> int:
         return len(self._bodies) + len(self._descriptors)
@@ -65,7 +71,7 @@ class FileCache:
         if cache.has_room_for(content) or self._has_been_seen(content.identity):
             cache.put(content.identity, content)
         else:
-            content.let_go()
+            self._let_go(content)
 
     def _has_been_seen(self, identity: Identity) -> bool:
         sighting = hash(identity)
@@ -88,3 +94,6 @@ class FileCache:
             "bytes": self._bodies.cost,
             "descriptors": len(self._descriptors),
         }
+
+    def _let_go(self, content: Content) -> None:
+        content.let_go(self._deprived)

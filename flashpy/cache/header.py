@@ -37,7 +37,7 @@ class Representation:
     __slots__ = (
         "content",
         "cost",
-        "fields",
+        "digest",
         "head_only",
         "identity",
         "not_modified",
@@ -48,28 +48,36 @@ class Representation:
         "whole",
     )
 
-    def __init__(self, identity: Identity, variant: Variant, now: float) -> None:
+    def __init__(self, identity: Identity, variant: Variant, now: float, digest: bytes = b"") -> None:
+        """``digest`` is one of the content; without, the entity tag is of the identity."""
         self.identity = identity
         self.variant = variant
+        self.digest = digest
         coding = b"-" + (variant.encoder or variant.coding) if variant.coding else b""
-        etag = EntityTag(b'"%x-%x%s"' % (identity.mtime_ns, identity.size, coding))
+        mark = digest or b"%x-%x" % (identity.mtime_ns, identity.size)
+        etag = EntityTag(b'"%s%s"' % (mark, coding))
         # RFC 9110, 8.8.2.1: not later than the answer's own Date.
         self.validators = Validators(etag, min(identity.mtime_ns // 10**9, int(now)))
         vary = ((b"Vary", b"Accept-Encoding"),) if variant.negotiated else ()
         encoding = ((b"Content-Encoding", variant.coding),) if variant.coding else ()
         modified = (b"Last-Modified", http_date(self.validators.last_modified))
         shared: FieldList = (*variant.extra, (b"ETag", bytes(etag)), *vary)
-        # What a 206 says too; RFC 9110, 15.4.5 and 15.3.7 list what 304 and 206 must have.
-        self.fields: FieldList = (*shared, modified, (b"Accept-Ranges", b"bytes"), *encoding)
+        # RFC 9110, 15.4.5 and 15.3.7 list what 304 and 206 must have.
+        fields: FieldList = (*shared, modified, (b"Accept-Ranges", b"bytes"), *encoding)
         length = (b"Content-Length", b"%d" % identity.size)
-        head = Head(200, (*self.fields, (b"Content-Type", variant.media_type), length))
+        head = Head(200, (*fields, (b"Content-Type", variant.media_type), length))
         self.head_only = Response(head)
         self.not_modified = Response(Head(304, (*shared, modified)))
         self.whole: Response | None = None
         self.content: Content | None = None
-        self.cost = 1500 + 2 * len(head.http1)
+        self.cost = 1200 + 2 * len(head.http1)
         self.used = False
         self.users: list[Translation] = []
+
+    @property
+    def fields(self) -> FieldList:
+        """What a 206 says too: all but the type and the length."""
+        return self.head_only.head.fields[:-2]
 
     def take_content(self, content: Content) -> None:
         """Prepare the whole answer."""

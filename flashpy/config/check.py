@@ -9,6 +9,7 @@ from flashpy.addresses import parse
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
+from flashpy.libraries import codings
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
 from flashpy.settings import Config, HelpersSection, ServerSection
@@ -34,6 +35,11 @@ def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
     """
     for number, site in enumerate(config.all_sites):
         above = ("sites", str(number - 1)) if number else ("site",)
+        if missing := [coding for coding in site.encode if coding.encode() not in codings()]:
+            keys = (*above, "encode")
+            raise ConfigError(
+                f"{place(keys)}: {dotted(keys)}: {missing[0]} takes a library: pip install 'flashpy-server[coding]'."
+            )
         try:
             plan(site, Attempts())
         except SettingError as error:

@@ -25,6 +25,8 @@ _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _END = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+KEPT = 4 * 2**20
+"""Bytes of rendered answers that are kept until the Date changes: what is asked for most, within a second."""
 
 
 class _Reading(Enum):
@@ -36,16 +38,20 @@ class _Reading(Enum):
 class Http1Shared:
     """What all HTTP/1 connections of a server share: limits, the reader of heads, rendered tails."""
 
-    __slots__ = ("heads", "limits", "tails")
+    __slots__ = ("_kept", "_room", "_second", "heads", "limits", "tails")
 
     def __init__(self, limits: LimitsSection, tails: Tails) -> None:
         self.limits = limits
         self.heads = HeadReader(limits)
         self.tails = tails
+        self._kept: list[Response] = []  # those that have been prepared for the present Date
+        self._room = KEPT
+        self._second = b""  # the tail with that Date
 
     def at_once(self, request: Request, response: Response, last: bool) -> bytes | None:
         """A small answer, rendered whole, for a connection that has nothing else to send; None if it is not small. The
-        rendering is kept for as long as the Date in it is good. ``last``: the connection ends after it."""
+        rendering is kept for as long as the Date in it is good, if there is room. ``last``: the connection ends after
+        it."""
         tail = self.tail(request, last)
         prepared = response.prepared
         if prepared is not None and prepared[0] is tail:
@@ -53,8 +59,19 @@ class Http1Shared:
         if response.flat is None:
             return None
         whole = b"".join((response.head.http1, tail, response.flat))
-        response.prepared = (tail, whole)
+        self._keep(response, tail, whole)
         return whole
+
+    def _keep(self, response: Response, tail: bytes, whole: bytes) -> None:
+        if self._second is not self.tails.keep_alive:  # what was rendered with another Date is of no more use
+            for stale in self._kept:
+                stale.prepared = None
+            self._kept.clear()
+            self._second, self._room = self.tails.keep_alive, KEPT
+        if len(whole) <= self._room:
+            self._room -= len(whole)
+            self._kept.append(response)
+            response.prepared = (tail, whole)
 
     def pieces(self, request: Request, response: Response, last: bool) -> Aggregate:
         """Any other answer for such a connection."""

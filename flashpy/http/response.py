@@ -17,8 +17,8 @@ REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {
 """The reason phrases of RFC 9110, section 15 (some of the standard library's are those of older RFCs)."""
 
 JOIN_LIMIT = 16 * 1024
-"""Bodies below this many bytes are joined with their head into one buffer, which is kept while its Date is good (the
-file cache counts them twice). Above, ``sendmsg`` is as fast as a copy, and keeping takes too much memory."""
+"""Bodies below this many bytes are joined with their head into one buffer, which is kept while its Date is good. Above,
+``sendmsg`` is as fast as a copy, and keeping takes too much memory."""
 
 BODILESS = frozenset({204, 304})
 """Statuses whose answers never have a body (RFC 9110, 15.3.5 and 15.4.5)."""
@@ -27,13 +27,18 @@ BODILESS = frozenset({204, 304})
 class Head:
     """Status and fields, rendered for HTTP/1 when it is made, not per request; Date and Connection are the wire's."""
 
-    __slots__ = ("fields", "http1", "status")
+    __slots__ = ("http1", "status")
 
     def __init__(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
         self.status = status
-        self.fields: FieldList = tuple(fields)
         line = b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b""))
-        self.http1 = line + b"".join(b"%s: %s\r\n" % field for field in self.fields)
+        self.http1 = line + b"".join(b"%s: %s\r\n" % field for field in fields)
+
+    @property
+    def fields(self) -> FieldList:
+        """The fields. They are seldom asked for, and take twice the memory of their rendering."""
+        parts = (line.partition(b": ") for line in self.http1.split(b"\r\n")[1:-1])
+        return tuple((name, value) for name, _, value in parts)
 
 
 class Response:

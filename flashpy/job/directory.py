@@ -80,11 +80,12 @@ def opened(root: int, roots: tuple[bytes, ...], path: bytes) -> Iterator[Directo
 
 
 class Shown:
-    """Which paths are not to be left out: ``dotfiles`` and ``hide`` are as in the kinds of jobs."""
+    """Which paths are not to be left out: ``dotfiles``, ``hide`` and ``prefix`` are as in the kinds of jobs."""
 
-    __slots__ = ("_dotfiles", "_hide")
+    __slots__ = ("_dotfiles", "_hide", "_prefix")
 
-    def __init__(self, dotfiles: bool, hide: tuple[bytes, ...]) -> None:
+    def __init__(self, dotfiles: bool, hide: tuple[bytes, ...], prefix: bytes) -> None:
+        self._prefix = prefix
         self._dotfiles = dotfiles
         self._hide = re.compile(b"|".join(b"(?:%s)" % each for each in hide), re.DOTALL) if hide else None
 
@@ -92,4 +93,4 @@ class Shown:
         """Whether a name in the directory at ``path`` is shown."""
         if name.startswith(b".") and not self._dotfiles:
             return False
-        return self._hide is None or not self._hide.fullmatch(path + name)
+        return self._hide is None or not self._hide.fullmatch(self._prefix + path + name)

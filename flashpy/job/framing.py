@@ -14,7 +14,7 @@ _KIND_TRANSLATE, _KIND_LOAD, _KIND_CHECK, _KIND_LIST, _KIND_WALK, _KIND_ENCODE, 
 _IDENTITY = struct.Struct("=QQqqq")
 _LOAD = struct.Struct("=Bqq")
 _CHECK = struct.Struct("=BI")
-_TRANSLATE = struct.Struct("=BIBBBB")
+_TRANSLATE = struct.Struct("=BIBBBB?")
 _ENCODE = struct.Struct("=BiB")
 _VERIFY = struct.Struct("=B")
 _LIST = struct.Struct("=BIIB??BH")
@@ -58,21 +58,21 @@ def _encode_encode(job: Encode) -> tuple[bytes, list[int]]:
 
 def _encode_translate(job: Translate) -> bytes:
     counts = (len(job.roots), len(job.index_names), len(job.suffixes))
-    head = _TRANSLATE.pack(_KIND_TRANSLATE, job.small, *counts, job.known is not None)
+    head = _TRANSLATE.pack(_KIND_TRANSLATE, job.small, *counts, job.known is not None, job.digest)
     known = _IDENTITY.pack(*job.known) if job.known else b""
-    return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.path))
+    return head + known + _pack((*job.roots, *job.index_names, *job.suffixes, job.release, job.path))
 
 
 def _encode_list(job: List) -> bytes:
     counts = (len(job.roots), len(job.hide))
     head = _LIST.pack(_KIND_LIST, job.page, job.length, job.sort, job.descending, job.dotfiles, *counts)
-    return head + _pack((*job.roots, *job.hide, job.search, job.path))
+    return head + _pack((*job.roots, *job.hide, job.prefix, job.search, job.path))
 
 
 def _encode_walk(job: Walk) -> bytes:
     counts = (len(job.roots), len(job.hide))
     head = _WALK.pack(_KIND_WALK, job.most_entries, job.most_bytes, job.dotfiles, *counts)
-    return head + _pack((*job.roots, *job.hide, job.name, job.path))
+    return head + _pack((*job.roots, *job.hide, job.prefix, job.name, job.path))
 
 
 def decode_job(message: bytes, fds: Sequence[int]) -> Job:
@@ -113,30 +113,29 @@ def _decode_encode(message: bytes, fds: Sequence[int]) -> Encode:
 def _decode_translate(message: bytes) -> Translate:
     if message[0] != _KIND_TRANSLATE:
         raise ValueError("no translation")
-    _, small, roots, index, suffixes, has_known = _TRANSLATE.unpack_from(message)
+    _, small, roots, index, suffixes, has_known, digest = _TRANSLATE.unpack_from(message)
     position, known = _TRANSLATE.size, None
     if has_known:
         known = Identity._make(_IDENTITY.unpack_from(message, position))
         position += _IDENTITY.size
-    texts = _unpack(message, position, roots + index + suffixes + 1)
+    texts = _unpack(message, position, roots + index + suffixes + 2)
     first, second = roots + index, roots + index + suffixes
-    return Translate(
-        tuple(texts[:roots]), texts[-1], tuple(texts[roots:first]), tuple(texts[first:second]), small, known
-    )
+    names, index_names, siblings = texts[:roots], texts[roots:first], texts[first:second]
+    return Translate(tuple(names), texts[-1], tuple(index_names), tuple(siblings), small, known, texts[-2], digest)
 
 
 def _decode_list(message: bytes) -> List:
     _, page, length, sort, descending, dotfiles, roots, hide = _LIST.unpack_from(message)
-    texts = _unpack(message, _LIST.size, roots + hide + 2)
-    names, hidden, (search, path) = texts[:roots], texts[roots:-2], texts[-2:]
-    return List(tuple(names), path, page, length, Sort(sort), descending, search, dotfiles, tuple(hidden))
+    texts = _unpack(message, _LIST.size, roots + hide + 3)
+    names, hidden, (prefix, search, path) = texts[:roots], texts[roots:-3], texts[-3:]
+    return List(tuple(names), path, page, length, Sort(sort), descending, search, dotfiles, tuple(hidden), prefix)
 
 
 def _decode_walk(message: bytes) -> Walk:
     _, entries, size, dotfiles, roots, hide = _WALK.unpack_from(message)
-    texts = _unpack(message, _WALK.size, roots + hide + 2)
-    names, hidden, (name, path) = texts[:roots], texts[roots:-2], texts[-2:]
-    return Walk(tuple(names), path, name, entries, size, dotfiles, tuple(hidden))
+    texts = _unpack(message, _WALK.size, roots + hide + 3)
+    names, hidden, (prefix, name, path) = texts[:roots], texts[roots:-3], texts[-3:]
+    return Walk(tuple(names), path, name, entries, size, dotfiles, tuple(hidden), prefix)
 
 
 def encode_result(result: Result) -> tuple[list[bytes], list[int]]:
@@ -149,7 +148,7 @@ def encode_result(result: Result) -> tuple[list[bytes], list[int]]:
         result.body is not None,
     )
     identity = _IDENTITY.pack(*result.identity) if result.identity else b""
-    texts = _pack((result.name, *result.suffixes))
+    texts = _pack((result.name, result.release, result.place, result.digest, *result.suffixes))
     return [head + identity + texts, result.body or b""], [result.file.fd] if result.file else []
 
 
@@ -157,18 +156,19 @@ def decode_result(message: bytes | memoryview, fds: Sequence[int]) -> Result:
     """The result in a message; it owns the descriptors from here on."""
     files = [Descriptor(fd) for fd in fds]
     try:
-        outcome, error, has_identity, suffixes, has_body = _RESULT.unpack_from(message)
+        outcome, error, has_identity, count, has_body = _RESULT.unpack_from(message)
         position, identity = _RESULT.size, None
         if has_identity:
             identity = Identity._make(_IDENTITY.unpack_from(message, position))
             position += _IDENTITY.size
-        texts = _unpack(message, position, 1 + suffixes)
+        name, release, place, digest, *suffixes = texts = _unpack(message, position, 4 + count)
         position += sum(_LENGTH.size + len(text) for text in texts)
         body = bytes(message[position:]) if has_body else None
         file = files[0] if files else None
         if file and identity:
             file.device = IN_MEMORY if outcome == Outcome.ENCODED else identity.device
-        return Result(Outcome(outcome), identity, file, body, tuple(texts[1:]), texts[0], error)
+        kind = Outcome(outcome)
+        return Result(kind, identity, file, body, tuple(suffixes), name, error, None, release, place, digest)
     except (struct.error, IndexError, ValueError) as problem:
         raise BadMessage(f"no result: {bytes(message[:80])!r}") from problem
 

@@ -37,6 +37,7 @@ class Outcome(IntEnum):
     LISTED = 11  # List: the file is the page, as job.entries has packed it
     WALKED = 12  # Walk: the file is what was found, as job.entries has packed it
     TOO_LARGE = 13  # Walk: there is more than is wanted
+    MOVED = 14  # Translate: the root has become another directory than the release that was asked for
     ENCODED = 20  # Encode: the coded form
     GROWN = 21  # Encode: it would be no smaller
     CHANGED = 22  # Encode: the file is not the version that was asked for, or has become another meanwhile
@@ -50,7 +51,8 @@ class Translate(NamedTuple):
 
     ``roots`` is the root and then the directories outside it that symbolic links may lead to, all absolute.
     ``index_names`` are the names to try where the path ends in "/"; ``suffixes`` the siblings to look for; ``small``
-    the size up to which the bytes are wanted; ``known`` the version that the asker has.
+    the size up to which the bytes are wanted; ``known`` the version that the asker has. ``release`` is the directory
+    that the root is to be (``Result.release``; empty: whichever it is); ``digest`` asks for one of the content.
     """
 
     roots: tuple[bytes, ...]
@@ -59,6 +61,8 @@ class Translate(NamedTuple):
     suffixes: tuple[bytes, ...] = ()
     small: int = 0
     known: Identity | None = None
+    release: bytes = b""
+    digest: bool = False
 
 
 class Load(NamedTuple):
@@ -96,7 +100,7 @@ class List(NamedTuple):
     Pages count from 1 and have ``length`` entries; a page after the last is the last. ``search`` is what names must
     have in them, whatever the case. ``hide`` are regular expressions, of which each is held against the whole path of
     an entry, as a request has it (but without "/" after a directory): what one matches is left out, as are names that
-    begin with a dot without ``dotfiles``.
+    begin with a dot without ``dotfiles``. ``prefix`` is the path at which a request finds the root.
     """
 
     roots: tuple[bytes, ...]
@@ -108,6 +112,7 @@ class List(NamedTuple):
     search: bytes = b""
     dotfiles: bool = False
     hide: tuple[bytes, ...] = ()
+    prefix: bytes = b""
 
 
 class Encode(NamedTuple):
@@ -127,8 +132,10 @@ LEVELS = {b"br": 5, b"zstd": 6, b"gzip": 6}
 
 
 class Walk(NamedTuple):
-    """All that is in a directory and beneath it, for an archive in which it is called ``name``; ``roots``, ``path``,
-    ``dotfiles`` and ``hide`` are as in List. Not if there are more than so many entries, or bytes in the archive."""
+    """All that is in a directory and beneath it, for an archive in which it is called ``name``; the rest is as in List.
+
+    Not if there are more than so many entries, or bytes in the archive.
+    """
 
     roots: tuple[bytes, ...]
     path: bytes
@@ -137,6 +144,7 @@ class Walk(NamedTuple):
     most_bytes: int = 4 * 2**30
     dotfiles: bool = False
     hide: tuple[bytes, ...] = ()
+    prefix: bytes = b""
 
 
 class Verify(NamedTuple):
@@ -157,14 +165,17 @@ Job = DiskJob | CpuJob
 
 
 class Result(NamedTuple):
-    """The result of a job. ``error`` (an errno, or 0) is for the log, what is between for some outcomes.
+    """The result of a job. ``error`` (an errno, or 0) is for the log; the rest goes by the outcome.
 
-    LISTED has the directory's identity, and the page in a file (memfd_create(2)); WALKED a file only.
+    - FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
+      the index name that was found, or empty; ``digest`` is hexadecimal, if it was asked for and there is one.
+    - LISTED has the directory's identity, and the page in a file (memfd_create(2)); WALKED a file only.
+    - ENCODED: ``identity`` is the file's, but with the size of the coded form, which is in ``body`` if it is small,
+      else in ``file``, a sealed memfd; ``name`` says by which encoder, of which version, at which level it was made.
+    - Whatever comes of Translate: ``release`` tells which directory the root is, and ``place`` its path without
+      symbolic links, unless it is the release that was asked for.
 
-    FILE: ``body`` is set if the file is small and was read whole between two equal stats, else ``file``; ``name`` is
-    the index name that was found, or empty. ENCODED: ``identity`` is the file's, but with the size of the coded form,
-    which is in ``body`` if it is small, else in ``file``, a sealed memfd; ``name`` says by which encoder, of which
-    version, at which level it was made. ``job`` is the job itself, put there by the runner: it does not travel.
+    ``job`` is the job itself, put there by the runner: it does not travel.
     """
 
     outcome: Outcome
@@ -175,6 +186,9 @@ class Result(NamedTuple):
     name: bytes = b""
     error: int = 0
     job: Job | None = None
+    release: bytes = b""
+    place: bytes = b""
+    digest: bytes = b""
 
 
 def always() -> bool:

@@ -73,7 +73,7 @@ def _needed(job: List, directory: Directory) -> tuple[list[bytes], int]:
 def _names(job: List, directory: Directory) -> Iterator[bytes]:
     """All names that are shown, each after a mark that puts directories first, and costs less than a tuple."""
     first, second = (b"1", b"0") if job.descending else (b"0", b"1")
-    shown, search = Shown(job.dotfiles, job.hide), _folded(job.search)
+    shown, search = Shown(job.dotfiles, job.hide, job.prefix), _folded(job.search)
     for entry in directory.entries():
         name = entry.name
         if shown(job.path, name) and (not search or search in _folded(name)):

@@ -8,6 +8,7 @@ import errno
 import mmap
 import os
 import stat
+from functools import partial
 
 from flashpy.buffers import Descriptor
 from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Translate, Verify
@@ -16,6 +17,7 @@ from flashpy.job.places import failure, identity_of, open_place, root_of
 from flashpy.job.walk import walk
 
 _TRIES = 3
+_DIGEST = 12  # bytes: nobody finds another content with the same 96 bits by chance
 
 
 def perform(job: Job) -> Result:
@@ -42,27 +44,53 @@ def translate(job: Translate) -> Result:
     """Pathname translation (Flash, section 5.2): from a path to an open file, in one trip."""
     root = root_of(job.roots)
     try:
-        relative = job.path[1:]
-        if job.path.endswith(b"/"):
-            for name in job.index_names:
-                result = _find(root, relative + name, job)
-                if result.outcome is Outcome.DIRECTORY:
-                    continue  # a directory named like an index file is none
-                if result.outcome is not Outcome.MISSING:
-                    return result._replace(name=name)
-            return Result(Outcome.MISSING, error=errno.ENOENT)
-        return _find(root, relative, job)
+        release = _release_of(os.fstat(root))
+        if job.release == release:
+            return _translate(root, job)._replace(release=release)
+        place = os.readlink(b"/proc/self/fd/%d" % root)
+        result = Result(Outcome.MOVED) if job.release else _translate(root, job)
+        return result._replace(release=release, place=place)
     finally:
         os.close(root)
+
+
+def _translate(root: int, job: Translate) -> Result:
+    relative = job.path[1:]
+    if job.path.endswith(b"/"):
+        for name in job.index_names:
+            result = _find(root, relative + name, job)
+            if result.outcome is Outcome.DIRECTORY:
+                continue  # a directory named like an index file is none
+            if result.outcome is not Outcome.MISSING:
+                return result._replace(name=name)
+        return Result(Outcome.MISSING, error=errno.ENOENT)
+    return _find(root, relative, job)
+
+
+def _release_of(root: os.stat_result) -> bytes:
+    """What tells a directory from one that has come into its place."""
+    return b"%x:%x" % (root.st_dev, root.st_ino)
 
 
 def check(job: Check) -> Result:
     """Whether each path still leads to the known version. No confinement is needed: whatever the way, at its end is the
     very file that a translation has found inside the roots."""
-    return Result(Outcome.CHECKED, body=bytes(map(_is_known, job.translations)))
+    known = partial(_is_known, {})
+    return Result(Outcome.CHECKED, body=bytes(map(known, job.translations)))
 
 
-def _is_known(translation: Translate) -> bool:
+def _is_known(releases: dict[bytes, bytes], translation: Translate) -> bool:
+    """Whether one is; ``releases`` remembers what the roots are."""
+    if translation.release:
+        root = translation.roots[0]
+        release = releases.get(root)
+        if release is None:
+            try:
+                release = releases[root] = _release_of(os.stat(root))
+            except OSError:
+                return False
+        if release != translation.release:
+            return False
     path = translation.roots[0] + translation.path
     for name in translation.index_names if path.endswith(b"/") else (b"",):
         try:
@@ -96,7 +124,21 @@ def _find(root: int, relative: bytes, job: Translate) -> Result:
     finally:
         os.close(place)
     identity, body = _read_small(file.fd, job.small)
-    return Result(Outcome.FILE, identity, file if body is None else None, body, suffixes)
+    digest = _digest(file.fd, identity, body) if job.digest else b""
+    return Result(Outcome.FILE, identity, file if body is None else None, body, suffixes, digest=digest)
+
+
+def _digest(fd: int, identity: Identity, body: bytes | None) -> bytes:
+    """A digest of a file's content; empty if that changes meanwhile."""
+    from hashlib import blake2b  # it brings OpenSSL with it, which most helpers have no use for
+
+    if body is not None:
+        return blake2b(body, digest_size=_DIGEST).hexdigest().encode()
+    made, position = blake2b(digest_size=_DIGEST), 0
+    while count := os.preadv(fd, [_SCRATCH], position):
+        made.update(memoryview(_SCRATCH)[:count])
+        position += count
+    return made.hexdigest().encode() if identity_of(os.fstat(fd)) == identity else b""
 
 
 def _is_file(root: int, relative: bytes) -> bool:

@@ -45,7 +45,7 @@ class _Walker:
     def __init__(self, job: Walk, root: int) -> None:
         self._job = job
         self._root = root
-        self._shown = Shown(job.dotfiles, job.hide)
+        self._shown = Shown(job.dotfiles, job.hide, job.prefix)
         self.found: list[bytes] = []
         self.length = len(END)
         self._seen = 0  # names, shown or not: they take time too

@@ -2,7 +2,7 @@
 
 from flashpy.cache.coded import CodedCache, coded_cache
 from flashpy.cache.file import FileCache
-from flashpy.cache.header import HeaderCache, header_cache
+from flashpy.cache.header import HeaderCache, Representation, header_cache
 from flashpy.cache.pathname import PathnameCache, pathname_cache
 from flashpy.settings import CacheSection
 
@@ -21,7 +21,11 @@ class Caches:
         self.pathnames: PathnameCache = pathname_cache(settings.pathname_entries, settings.pathname_bytes)
         self.headers: HeaderCache = header_cache(settings.header_entries, settings.header_bytes)
         self.coded: CodedCache = coded_cache(settings.coded_entries, settings.coded_bytes)
-        self.files = FileCache(settings.file_entries, settings.file_bytes, settings.descriptors)
+        self.files = FileCache(settings.file_entries, settings.file_bytes, settings.descriptors, self._deprived)
+
+    def _deprived(self, representation: Representation) -> None:
+        """A representation without its content takes a helper's work as one that is not there does: it goes first."""
+        self.headers.demote((representation.identity, representation.variant))
 
     def snapshot(self) -> dict[str, object]:
         """How full they are."""

@@ -25,6 +25,7 @@ from flashpy.resource.caches import Caches
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.listing import Listings
 from flashpy.resource.media import media_type
+from flashpy.resource.releases import Previous
 from flashpy.resource.root import Root
 from flashpy.resource.semantics import Semantics
 
@@ -61,6 +62,8 @@ class Files:
         "_get",
         "_listings",
         "_now",
+        "_place",
+        "_previous",
         "_root",
         "_runner",
         "_semantics",
@@ -95,7 +98,10 @@ class Files:
             index_names=root.index_names,
             suffixes=root.suffixes,
             small=caches.settings.small_file,
+            digest=root.digests,
         )
+        self._place = b""
+        self._previous = Previous(root.keep)
 
     def answer(self, request: Request, path: bytes) -> Answer:
         """Answer a GET or HEAD of what lies at ``path`` beneath the root."""
@@ -156,6 +162,8 @@ class Files:
 
     def _revalidated(self, entry: Translation, result: Result) -> None:
         entry.revalidating = False
+        if self._is_of_another_release(result):
+            return
         if result.outcome in _CERTAIN:
             self._admit(entry.asked, entry.job, entry.coding, result)
         else:  # descriptors are short, or the disk fails: what is known is better than an error
@@ -163,6 +171,8 @@ class Files:
 
     def _found(self, request: Request, path: bytes, result: Result) -> Answer:
         """Go on with the translation of what was asked for."""
+        if self._is_of_another_release(result):
+            return Pending(self._template._replace(path=path), partial(self._found, request, path))
         if result.outcome not in _CERTAIN:
             return self._errors.answer(request, _STATUS[result.outcome])
         job = self._template._replace(path=path)
@@ -170,6 +180,35 @@ class Files:
         if found is None:  # unchanged, yet evicted meanwhile: look again, knowing nothing
             return Pending(job, partial(self._found, request, path))
         return self._serve(request, path, found)
+
+    # Releases
+
+    def _is_of_another_release(self, result: Result) -> bool:
+        """Whether a result is of another directory than the one that the root is now; if the root has become another,
+        whatever was known of its names is forgotten, of all at once."""
+        if not result.release or (result.release == self._template.release and result.outcome is not Outcome.MOVED):
+            return False
+        assert isinstance(result.job, Translate)
+        if not self._template.release:
+            self._take_release(result)
+            return False
+        if result.job.release == self._template.release:
+            self._previous.add(self._place, self._now.monotonic)
+            self._take_release(result)
+            self._tag = b"%b@%b:" % (self._root.tag, result.release)
+        return True
+
+    def _take_release(self, result: Result) -> None:
+        self._template = self._template._replace(release=result.release)
+        self._place = result.place
+
+    def _found_before(self, request: Request, path: bytes, result: Result) -> Answer:
+        """Go on with what an earlier release had at a path: it is not kept, for few ask."""
+        if result.outcome is not Outcome.FILE:
+            return self._errors.answer(request, 404)
+        entry = Translation(path, self._template._replace(path=path), None, result, self._now.monotonic)
+        representation, content = self._keep(entry, result)
+        return self._represent(request, path, _Found(entry, representation, content))
 
     def _key(self, path: bytes, coding: bytes | None) -> bytes:
         return self._tag + path if coding is None else b"\0%b\0%b%b" % (coding, self._tag, path)
@@ -229,7 +268,7 @@ class Files:
             entry.codings = tuple(dict.fromkeys((*stored, *made)))
         variant = Variant(media, coding, bool(coding or entry.codings), fields)
         known = headers.get((identity, variant))
-        representation = known or Representation(identity, variant, self._now.wall)
+        representation = known or Representation(identity, variant, self._now.wall, result.digest)
         representation.take_content(content)
         entry.take(representation)
         if known is None:
@@ -246,6 +285,9 @@ class Files:
             return self._redirect(request, path)
         if translation.outcome is Outcome.MISSING and self._listings is not None and path.endswith(b"/"):
             return Pending(self._listings.job(request, path), partial(self._listings.answer, request))
+        if translation.outcome is Outcome.MISSING and (roots := self._previous.roots(path, self._now.monotonic)):
+            job = Translate(roots, path, small=self._template.small, digest=self._template.digest)
+            return Pending(job, partial(self._found_before, request, path))
         if translation.outcome is not Outcome.FILE:
             return self._errors.answer(request, _STATUS[translation.outcome])
         if translation.codings and negotiate:
@@ -281,6 +323,8 @@ class Files:
 
     def _stored_found(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
         """Go on with the translation of a stored variant of what was asked for."""
+        if self._is_of_another_release(result):
+            return self.answer(request, path)
         if result.outcome not in _CERTAIN:
             return self._errors.answer(request, _STATUS[result.outcome])
         assert isinstance(result.job, Translate)
@@ -335,7 +379,8 @@ class Files:
         variant = base.representation.variant._replace(coding=coding, negotiated=True, encoder=coded.encoder)
         representation = self._caches.headers.get((content.identity, variant))
         if representation is None:
-            representation = Representation(content.identity, variant, self._now.wall)
+            digest = base.representation.digest
+            representation = Representation(content.identity, variant, self._now.wall, digest)
             representation.take_content(content)
             self._caches.headers.put((content.identity, variant), representation)
         representation.used = True

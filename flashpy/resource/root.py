@@ -23,7 +23,8 @@ class Root(NamedTuple):
     ``roots`` is the directory and then those outside it that symbolic links may lead to. ``prefix`` is the path beneath
     which it is mounted, without a closing slash; ``tag`` is what its keys in the pathname cache begin with, of several
     roots each its own. ``encode`` are the codings that are made where no sibling has them. ``hidden`` says which paths
-    (the prefix included) are not there for clients.
+    (the prefix included) are not there for clients. ``digests`` makes entity tags of contents. ``keep`` is for how many
+    seconds the hashed names of a release are served after the root has become another.
     """
 
     roots: tuple[bytes, ...]
@@ -35,6 +36,8 @@ class Root(NamedTuple):
     hidden: Callable[[bytes], bool] = hidden
     media_types: Mapping[bytes, bytes] = MappingProxyType({})
     fields: FieldsOf = no_fields
+    digests: bool = False
+    keep: float = 0.0
 
 
 def absolute(*roots: str) -> tuple[bytes, ...]:

@@ -1,8 +1,8 @@
 """Where a rule leads: a template, filled with what the rule's pattern has captured.
 
 In a target's path, ``$1`` is what the first star has matched, ``:name`` what a placeholder has, ``:splat`` what a star
-at the end has; in its query too. ``\\`` takes its meaning from the character that follows. Else a target is written as
-a URI: what is percent-encoded stays so, what cannot stand in a URI is encoded.
+at the end has; in its query and fragment too. ``\\`` takes its meaning from the character that follows. Else a target
+is written as a URI: what is percent-encoded stays so, what cannot stand in a URI is encoded.
 
 What is captured was chosen by a client. It is encoded, so that it is neither a delimiter nor a control character; it
 cannot be in the host; and a path never begins with two slashes, which would be another host (RFC 3986, 4.2).
@@ -85,14 +85,15 @@ class Target:
         self._origin = origin[0].encode() if origin else b""
         self._path = Template(path, names)
         self._query = Template(query, names)
-        self._fragment = (number.encode() + quote_query(fragment.encode())) if number else b""
+        self._fragment = Template(fragment, names) if number else None
         self.has_query = bool(mark)
 
     def location(self, captures: Captures, query: bytes) -> bytes:
         """The value of Location. The query of the request is passed on, unless the target has its own."""
         path = _SLASHES.sub(b"/", self._path.fill(captures))
         said = self._query.fill(captures, in_query=True) if self.has_query else quote_query(query)
-        return self._origin + path + (b"?" + said if said else b"") + self._fragment
+        fragment = b"#" + self._fragment.fill(captures, in_query=True) if self._fragment else b""
+        return self._origin + path + (b"?" + said if said else b"") + fragment
 
 
 def local_path(text: str, names: Collection[str]) -> Template:

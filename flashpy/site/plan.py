@@ -1,5 +1,6 @@
 """What the settings of a site mean, compiled: by whoever checks them, and by the site itself."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -15,9 +16,11 @@ from flashpy.http.fields import check_field
 from flashpy.http.response import FieldList
 from flashpy.http.target import hidden
 from flashpy.routing.globs import compile_globs
-from flashpy.routing.redirects import Redirect, Rewrite, Routes
+from flashpy.routing.pages import ErrorPaths
+from flashpy.routing.redirects import GONE_STATUSES, Redirect, Rewrite, Routes
 from flashpy.routing.rules import Rule, Rules
-from flashpy.settings import AccessSection, CorsSection, SiteSection
+from flashpy.routing.slash import Policy
+from flashpy.settings import AccessSection, CorsSection, RouteSection, SiteSection
 
 SERVER: FieldList = ((b"Server", b"flashpy"),)
 SECURITY = {
@@ -41,13 +44,17 @@ class SettingError(Exception):
 
 class Plan(NamedTuple):
     """A site, compiled. ``fields`` are those of all answers that are not files; ``hide`` are expressions of
-    what ``hidden`` finds besides names with a dot."""
+    what ``hidden`` finds besides names with a dot, ``guarded`` of what has guards; ``slashes`` is None for what Files
+    does by itself."""
 
     fields: FieldList
     rules: Rules
     routes: Routes
     access: Access
     cors: Cors
+    pages: ErrorPaths
+    slashes: Policy | None
+    guarded: tuple[bytes, ...]
     hide: tuple[bytes, ...]
     hidden: Callable[[bytes], bool]
 
@@ -65,12 +72,16 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     fields = Rules(base=base, immutable=False).fields(b"", b"", b"")
     hide = _compile(("hide",), lambda: compile_globs(site.hide, beneath=True))
     cors = _compile(("cors",), lambda: _cors(site.cors))
+    patterns = [_pattern(site, number) for number in range(len(site.access))]
     return Plan(
         fields=(*SERVER, *fields, *cors.static),
         rules=_rules(site, base),
         routes=_routes(site),
-        access=Access([(_pattern(site, number), _guard(site, number, attempts)) for number in range(len(site.access))]),
+        access=Access([(pattern, _guard(site, number, attempts)) for number, pattern in enumerate(patterns)]),
         cors=cors,
+        pages=_compile(("error_pages",), lambda: ErrorPaths(site.error_pages)),
+        slashes=_slashes(site),
+        guarded=tuple(pattern.pattern for pattern in patterns),
         hide=(hide.pattern,) if hide else (),
         hidden=_hidden(site, hide),
     )
@@ -109,11 +120,16 @@ def _rules(site: SiteSection, base: dict[str, str]) -> Rules:
 
 
 def _routes(site: SiteSection) -> Routes:
-    redirects = [Redirect(rule.source, rule.to, rule.status, not rule.missing) for rule in site.redirect]
-    rewrites = [Rewrite(rule.source, rule.to, rule.status, not rule.missing) for rule in site.rewrite]
-    _each("redirect", redirects, lambda rule: Routes([rule]))
-    _each("rewrite", rewrites, lambda rule: Routes([rule]))
-    return Routes([*redirects, *rewrites])
+    rules = [_route(section) for section in site.route]
+    _each("route", rules, lambda rule: Routes([rule]))
+    return Routes(rules)
+
+
+def _route(section: RouteSection) -> Redirect | Rewrite:
+    is_rewrite = section.status == 200 or (section.status in GONE_STATUSES and bool(section.to))
+    kind = Rewrite if is_rewrite else Redirect
+    query = tuple(section.query.items())
+    return kind(section.source, section.to, section.status, not section.missing, query, section.host)
 
 
 def _pattern(site: SiteSection, number: int) -> re.Pattern[bytes]:
@@ -145,6 +161,12 @@ def users_of(section: AccessSection) -> Users:
     """
     lines = "".join(f"{name}:{hashed}\n" for name, hashed in section.users.items())
     return parse(lines.encode(), "users")
+
+
+def _slashes(site: SiteSection) -> Policy | None:
+    if not site.clean_urls and site.trailing_slash == "auto":
+        return None  # Files does just that by itself
+    return Policy(site.clean_urls, site.trailing_slash, [os.fsencode(name) for name in site.index])
 
 
 def _hidden(site: SiteSection, pattern: re.Pattern[bytes] | None) -> Callable[[bytes], bool]:

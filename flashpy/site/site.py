@@ -13,7 +13,8 @@ from flashpy.access.guard import Answered, Guard, judge
 from flashpy.http.coding import SUFFIXES
 from flashpy.http.request import KNOWN_METHODS, Block, Request, RequestLine
 from flashpy.http.response import FieldList, Head, Response, fixed
-from flashpy.job.kinds import List, Outcome, Result, Runner, Verify
+from flashpy.http.target import quote_path, quote_query
+from flashpy.job.kinds import List, Outcome, Result, Runner, Verify, Walk
 from flashpy.now import Now
 from flashpy.resource.answer import Answer, Pending, then
 from flashpy.resource.caches import Caches
@@ -21,7 +22,9 @@ from flashpy.resource.errors import ErrorPages
 from flashpy.resource.files import Files
 from flashpy.resource.listing import Listings
 from flashpy.resource.root import Root, absolute
+from flashpy.routing.pages import is_navigation
 from flashpy.routing.redirects import Gone, Redirected, Route
+from flashpy.routing.slash import Try
 from flashpy.settings import LimitsSection, SiteSection
 from flashpy.site.plan import SERVER, plan
 
@@ -42,7 +45,6 @@ class Site:
         "_mounts",
         "_now",
         "_options",
-        "_pages",
         "_plan",
         "_refined",
         "_settings",
@@ -85,13 +87,19 @@ class Site:
         self._mounts = sorted(
             ((root.prefix, each) for root, each in zip(roots[1:], files[1:], strict=True)), key=lambda m: -len(m[0])
         )
-        self._pages: dict[int, bytes] = {}
-        self._refined = bool(made.routes or settings.fallback or settings.error_pages)
-        self._direct = not (self._refined or made.access or self._mounts or made.cors.per_request)
+        self._refined = bool(made.routes or settings.fallback or made.pages)
+        self._direct = not (
+            self._refined or made.access or self._mounts or made.slashes is not None or made.cors.per_request
+        )
 
     def _listings(self, root: Root) -> Listings:
-        template = List(root.roots, b"/", dotfiles=self._settings.dotfiles, hide=self._plan.hide)
-        return Listings(template, self._errors)
+        dotfiles, hide = self._settings.dotfiles, self._plan.hide
+        template = List(root.roots, b"/", dotfiles=dotfiles, hide=hide, prefix=root.prefix)
+        if not self._settings.listing_archive:
+            return Listings(template, self._errors)
+        # Nobody judges the files of an archive one by one: what somebody would have to judge is not in it.
+        archive = Walk(root.roots, b"/", b"", dotfiles=dotfiles, hide=(*hide, *self._plan.guarded), prefix=root.prefix)
+        return Listings(template, self._errors, archive, self._caches.settings.small_file)
 
     def answer(self, request: Request, client: str) -> Answer:
         """See site.sites.Answering."""
@@ -134,9 +142,10 @@ class Site:
 
     def _names(self, path: bytes) -> list[bytes]:
         """The names under which what is asked for may be found: a guard of any of them guards it."""
-        if path.endswith(b"/"):
-            return [path, *(path + os.fsencode(name) for name in self._settings.index)]
-        return [path]
+        slashes = self._plan.slashes
+        names = [path] if slashes is None else [each.path for each in slashes.tries(path)]
+        directories = [name for name in names if name.endswith(b"/")]
+        return [*names, *(each + os.fsencode(name) for each in directories for name in self._settings.index)]
 
     def _judged(
         self, request: Request, client: str, guards: tuple[Guard, ...], answered: Answered | None = None
@@ -162,14 +171,44 @@ class Site:
         route = routes.before(path, request.query, request.host) if routes else None
         if route is not None:
             return self._follow(request, route)
-        answer = self._at(request, path)
+        answer = self._at(request, path) if self._plan.slashes is None else self._tried(request, path)
         return then(answer, partial(self._unless_missing, request)) if self._refined else answer
+
+    def _tried(self, request: Request, path: bytes) -> Answer:
+        """What the policy of slashes finds for a path."""
+        slashes = self._plan.slashes
+        assert slashes is not None
+        led = slashes.redirect(path)
+        if led is not None:
+            return self._lead(request, led)
+        tries = slashes.tries(path)
+        return then(self._at(request, path), partial(self._unless_found, request, tries, False))
+
+    def _unless_found(self, request: Request, tries: tuple[Try, ...], is_directory: bool, response: Response) -> Answer:
+        """The answer of the first try, if it found something; else that of the next."""
+        status = response.head.status
+        is_directory = is_directory or status == 301  # by which Files answers for a directory without its slash
+        if status not in (301, 404):
+            moved = tries[0].moved
+            return response if moved is None or status >= 400 else self._lead(request, moved)
+        if len(tries) > 1:
+            return then(self._at(request, tries[1].path), partial(self._unless_found, request, tries[1:], is_directory))
+        assert self._plan.slashes is not None
+        led = self._plan.slashes.directory(request.path) if is_directory else None
+        return response if led is None else self._lead(request, led)
+
+    def _lead(self, request: Request, path: bytes) -> Response:
+        """To another address of the site; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
+        query = b"?" + quote_query(request.query) if request.query else b""
+        return fixed(301, (*self._errors.extra, (b"Location", quote_path(path) + query)))
 
     def _at(self, request: Request, path: bytes) -> Answer:
         """What lies at a path."""
         for prefix, files in self._mounts:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"/", b""):
-                return files.answer(request, path[len(prefix) :] or b"/")
+            if path == prefix:
+                return self._lead(request, path + b"/")
+            if path.startswith(prefix) and path.startswith(b"/", len(prefix)):
+                return files.answer(request, path[len(prefix) :])
         return self._files.answer(request, path)
 
     def _follow(self, request: Request, route: Route) -> Answer:
@@ -189,7 +228,7 @@ class Site:
         route = routes.after(request.path, request.query, request.host) if routes else None
         if route is not None:
             return self._follow(request, route)
-        if self._fallback and is_navigation(request.fields.get(b"accept"), request.path):
+        if self._fallback and is_navigation(request.fields.get(b"accept"), request.path, request.method):
             return self._at(request, self._fallback)
         return response
 
@@ -199,7 +238,7 @@ class Site:
         status = response.head.status
         if status < 400:
             return response
-        path = self._pages.get(status)
+        path = self._plan.pages.path(status)
         return response if path is None else self._page(request, response, path)
 
     def _page(self, request: Request, response: Response, path: bytes) -> Answer:
@@ -217,11 +256,6 @@ class Site:
         if served == self._fallback:
             fields = (*fields, (b"Vary", b"Accept"))
         return (*SERVER, *fields, *made.cors.static)
-
-
-def is_navigation(accept: bytes | None, path: bytes) -> bool:
-    """Whether a page is asked for, by Accept and by a name without a suffix."""
-    return b"text/html" in (accept or b"") and b"." not in path.rpartition(b"/")[2]
 
 
 _PAGE_REQUEST = Request(
@@ -257,6 +291,8 @@ def _roots(settings: SiteSection, tag: bytes) -> list[Root]:
             tag=tag if not number else b"%b+%d" % (tag, number),
             index_names=tuple(os.fsencode(name) for name in settings.index),
             suffixes=tuple(SUFFIXES[coding.encode()] for coding in settings.precompressed),
+            digests=settings.etag == "content",
+            keep=settings.keep_releases,
             encode=tuple(coding.encode() for coding in settings.encode),
             media_types={
                 name.lstrip(".").lower().encode(): kind.encode() for name, kind in settings.media_types.items()

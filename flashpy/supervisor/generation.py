@@ -72,7 +72,11 @@ class Generation:
     @property
     def roots(self) -> list[bytes]:
         """The directories that helpers read."""
-        return [os.fsencode(os.path.abspath(root)) for root in self.config.roots]
+        roots = [os.path.abspath(root) for root in self.config.roots]
+        for site in self.config.all_sites:
+            if site.keep_releases:  # the releases before are beside the present one
+                roots.append(os.path.dirname(os.path.realpath(site.root)))
+        return [os.fsencode(root) for root in dict.fromkeys(roots)]
 
     @property
     def listeners(self) -> list[socket.socket]:

@@ -12,6 +12,8 @@ from flashpy.cache.pathname import Translation, pathname_cache
 from flashpy.http.fields import http_date
 from flashpy.http.response import Response
 from flashpy.job.kinds import Identity, Outcome, Result, Translate
+from flashpy.resource.caches import Caches
+from flashpy.settings import CacheSection
 
 NOW = 1_700_000_000.0
 HTML = Variant(b"text/html")
@@ -67,7 +69,7 @@ def test_bodies_and_descriptors_have_their_own_budgets(tmp_path: Path) -> None:
     assert [inode for inode in range(20) if cache.get(identity(inode=inode)) is not None] == [1, 2]
     assert [inode for inode in range(20) if cache.get(identity(10, inode=inode)) is not None] == [12]
     assert len(cache) == 3
-    assert cache.snapshot() == {"bodies": 2, "bytes": 2 * (200 + 5 + 5), "descriptors": 1}  # small ones count twice
+    assert cache.snapshot() == {"bodies": 2, "bytes": 2 * (200 + 5), "descriptors": 1}
 
 
 def test_what_is_asked_for_once_drives_nothing_out() -> None:
@@ -136,6 +138,29 @@ def test_content_that_leaves_takes_the_whole_answer_with_it() -> None:
     assert prepared(one) is None and one.content is None
     assert content.users == []
     assert one.head_only.head.status == 200
+
+
+def test_a_representation_that_lost_its_content_is_told_of() -> None:
+    """Once, and when it has none any more: also where the content was never let in."""
+    deprived: list[Representation] = []
+    cache, one = FileCache(0, 0, 0, deprived.append), representation()
+    content = Content(identity(), b"small")
+    one.take_content(content)
+    cache.put(content)
+    assert deprived == [one] and one.content is None
+
+
+def test_what_has_no_content_goes_first_from_the_header_cache() -> None:
+    """What takes a helper's work anyway makes room for what does not."""
+    caches = Caches(CacheSection(header_entries=2, file_bytes=300))
+    kept = [representation(identity(inode=inode)) for inode in range(3)]
+    contents = [Content(one.identity, b"body") for one in kept]
+    for one, content in zip(kept[:2], contents[:2], strict=True):
+        one.take_content(content)
+        caches.headers.put((one.identity, one.variant), one)
+        caches.files.put(content)  # there is room for the first of them
+    caches.headers.put((kept[2].identity, kept[2].variant), kept[2])
+    assert [(one.identity, one.variant) in caches.headers for one in kept] == [True, False, True]
 
 
 # The header cache

@@ -59,6 +59,15 @@ class ClockMachine(RuleBasedStateMachine):
         self.clock.drop(key)
         self.ring = [pair for pair in self.ring if pair[0] != key]
 
+    @rule(key=st.integers(0, 8))
+    def demote(self, key: int) -> None:
+        """Let an item, which may not be there, be the next to go."""
+        self.clock.demote(key)
+        for pair in [pair for pair in self.ring if pair[0] == key]:
+            self.marks[pair[1]] = False
+            self.ring.remove(pair)
+            self.ring.insert(0, pair)
+
     def total(self) -> int:
         """The cost of what the model keeps."""
         return sum(item.cost for _, item in self.ring)

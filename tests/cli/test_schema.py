@@ -33,7 +33,7 @@ def test_it_is_a_schema_and_the_example_keeps_to_it(schema: dict[str, Any]) -> N
         "[server]\nbacklog = 0\n",
         "[server]\nbacklogg = 1\n",
         "[site]\nprecompressed = ['lzma']\n",
-        "[[site.redirect]]\nto = '/x'\n",
+        "[[site.route]]\nto = '/x'\n",
         "[[site.rule]]\nmatches = ['/x']\n",
         "include = 'x'\n",
     ],

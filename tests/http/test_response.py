@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor, Slice
+from flashpy.http import http1
 from flashpy.http.response import BODILESS, REASONS, Head, Response, error, fixed
+from tests.http.making import DATE, request, shared
 
 
 def fields_of(response: Response) -> dict[bytes, bytes]:
@@ -74,3 +76,26 @@ def test_a_response_knows_what_comes_from_a_file(tmp_path: Path) -> None:
     assert mixed.sliced and mixed.length == 8
     assert not Response(Head(200, ()), (b"ab",)).sliced
     assert repr(mixed) == "<Response 200 8 bytes>"
+
+
+def test_an_answer_is_rendered_once_a_second() -> None:
+    """What was rendered with a Date that has passed is let go when the next one is, whether it is asked for or not."""
+    wires = shared()
+    one, other = (Response(Head(200, ()), (body,)) for body in (b"one", b"other"))
+    first = wires.at_once(request(), one, False)
+    assert wires.at_once(request(), one, False) is first is not None and DATE in first
+    wires.tails.set(b"Tue, 02 Jan 2024 03:04:06 GMT")
+    assert wires.at_once(request(), other, False) == other.head.http1 + wires.tails.keep_alive + b"other"
+    assert one.prepared is None and other.prepared is not None
+
+
+def test_renderings_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit is rendered each time, and the next second has room again."""
+    monkeypatch.setattr(http1, "KEPT", 500)
+    wires = shared()
+    answers = [Response(Head(200, ()), (b"x" * 200,)) for _ in range(3)]
+    for second in (b"Tue, 02 Jan 2024 03:04:06 GMT", b"Tue, 02 Jan 2024 03:04:07 GMT"):
+        wires.tails.set(second)
+        rendered = [wires.at_once(request(), answer, False) for answer in answers]
+        assert len(set(rendered)) == 1 and [answer.prepared is None for answer in answers] == [False, True, True]
+        answers.reverse()

@@ -7,14 +7,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 from flashpy.buffers import Descriptor
+from flashpy.job import perform as performing
 from flashpy.job.framing import decode_result, encode_result
-from flashpy.job.kinds import KNOWN, Check, Identity, Load, Outcome, Result, Translate
-from flashpy.job.perform import perform
+from flashpy.job.kinds import KNOWN, Check, Identity, Job, Load, Outcome, Result, Translate
 from flashpy.job.places import identity_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,6 +73,54 @@ def content(result: Result) -> bytes | None:
 
 
 # What is there
+
+
+def perform(job: Job) -> Result:
+    """The result without what it says of the root, which is the same in all."""
+    result = performing.perform(job)
+    if result.release:
+        assert isinstance(job, Translate)
+        assert result.place == os.fsencode(os.path.realpath(job.roots[0]))
+    return result._replace(release=b"", place=b"")
+
+
+def test_a_root_that_has_become_another(root: Path, tmp_path: Path) -> None:
+    """What was asked of one release is not answered from the next, by no kind of job."""
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "a.txt").write_bytes(b"of the other")
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    first = performing.perform(job(link, "/a.txt"))
+    assert (first.body, first.place) == (b"small", os.fsencode(root))
+    asked = job(link, "/a.txt", known=first.identity)._replace(release=first.release)
+    again = performing.perform(asked)
+    assert (again.outcome, again.release, again.place) == (Outcome.UNCHANGED, first.release, b"")
+    assert performing.perform(Check((asked, asked))).body == KNOWN * 2
+    link.unlink()
+    link.symlink_to("next")
+    moved = performing.perform(asked)
+    assert (moved.outcome, moved.place, moved.file, moved.body) == (
+        Outcome.MOVED,
+        os.fsencode(tmp_path / "next"),
+        None,
+        None,
+    )
+    assert moved.release != first.release
+    assert performing.perform(Check((asked, asked))).body == b"\0\0"
+    assert performing.perform(asked._replace(release=moved.release)).body == b"of the other"
+    link.unlink()
+    assert performing.perform(asked).outcome is Outcome.MISSING
+    assert performing.perform(Check((asked,))).body == b"\0"
+
+
+@pytest.mark.parametrize("small", [100, 0])
+def test_a_digest(root: Path, small: int) -> None:
+    """Of the content, whether it is small or not, and only if it is asked for."""
+    for size in (0, 5, 600_000):
+        (root / "f").write_bytes(b"x" * size)
+        result = perform(job(root, "/f", small=small)._replace(digest=True))
+        assert result.digest == blake2b(b"x" * size, digest_size=12).hexdigest().encode()
+        assert perform(job(root, "/f", small=small)).digest == b""
 
 
 def test_a_small_file(root: Path) -> None:

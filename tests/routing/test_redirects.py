@@ -26,6 +26,7 @@ LOCATIONS = [
     ("/old", "/new?x=1", "/old", "a=1", "/new?x=1"),
     ("/old", "/new?", "/old", "a=1", "/new"),
     ("/old", "/new#part 2", "/old", "a=1", "/new?a=1#part%202"),
+    ("/item/:id", "/#/item/:id?\u00e9", "/item/a#b", "", "/#/item/a%23b?%C3%A9"),
     ("/old", "https://example.org", "/old", "a=1", "https://example.org?a=1"),
     ("/old", "https://example.org:8443/x", "/old", "", "https://example.org:8443/x"),
     ("/old", "http://[::1]/x", "/old", "", "http://[::1]/x"),
