@@ -123,28 +123,28 @@ def _mounts(site: SiteSection) -> Iterator[Finding]:
 
 def _redirects(site: SiteSection, routes: Routes) -> Iterator[Finding]:
     reported: set[frozenset[int]] = set()
-    for number, redirect in enumerate(site.redirect[:MOST]):
-        for sample in samples((redirect.source,)):
-            circle = _circle(site, routes, sample)
+    for number, section in enumerate(site.route[:MOST]):
+        for sample in samples((section.source,)):
+            circle = _circle(routes, sample)
             if not circle or number not in circle or frozenset(circle) in reported:
                 continue
             reported.add(frozenset(circle))
-            by = " and ".join(f"redirect[{other}]" for other in sorted(set(circle)))
-            certain = not any(site.redirect[other].missing for other in circle)
+            by = " and ".join(f"route[{other}]" for other in sorted(set(circle)))
+            certain = not any(site.route[other].missing for other in circle)
             why = f"{sample.decode(errors='replace')} is redirected for ever by {by}"
             yield Finding(
-                ("redirect", str(number)), f"{why}." if certain else f"{why}, unless there is a file.", error=certain
+                ("route", str(number)), f"{why}." if certain else f"{why}, unless there is a file.", error=certain
             )
 
 
-def _circle(site: SiteSection, routes: Routes, path: bytes) -> list[int]:
+def _circle(routes: Routes, path: bytes) -> list[int]:
     """The redirects that a path is sent round by; none if that comes to an end."""
     seen: dict[bytes, int] = {}
     followed: list[int] = []
     while path not in seen and len(followed) <= HOPS:
         seen[path] = len(followed)
         route = routes.route(path, b"", b"")
-        if not isinstance(route, Redirected) or not route.location.startswith(b"/") or route.rule >= len(site.redirect):
+        if not isinstance(route, Redirected) or not route.location.startswith(b"/"):
             return []
         target = parse_target(route.location.partition(b"#")[0])
         if target is None or target.path == NO_FILE:

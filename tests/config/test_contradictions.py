@@ -38,14 +38,14 @@ def test_nothing_is_wrong_with_the_defaults_and_much_else() -> None:
         "fallback": "/index.html",
         "error_pages": {"404": "/404.html", "5xx": "/50x.html"},
         "media_types": {".log": "text/plain; charset=utf-8", ".x": "application/vnd.example+json"},
-        "redirect": [
+        "route": [
             redirect("/old", "/new"),
             redirect("/blog/:year/*", "/archive/:year/:splat"),
             redirect("/a/**", "https://example.org/a/:splat"),
             redirect("/gone", "", status=410),
             redirect("/page", "/page/"),
+            redirect("/app/*", "/app.html", status=200, missing=True),
         ],
-        "rewrite": [{"from": "/app/*", "to": "/app.html"}],
         "mount": [{"path": "/docs/", "root": "."}, {"path": "/docs/more", "root": "."}],
         "access": [{"match": ["/private/admin/**"], "deny": ["192.0.2.1"]}, *USERS["access"]],
         "rule": [
@@ -79,15 +79,15 @@ def test_nothing_is_wrong_with_the_defaults_and_much_else() -> None:
         ({"mount": [{"path": "docs", "root": "."}]}, ("mount", "0", "path"), "no path to mount at", True),
         ({"mount": [{"path": "/a/../b", "root": "."}]}, ("mount", "0", "path"), "no path to mount at", True),
         (
-            {"redirect": [redirect("/a/*", "/a/b/:splat"), redirect("/a/b/*", "/a/:splat")]},
-            ("redirect", "0"),
+            {"route": [redirect("/a/*", "/a/b/:splat"), redirect("/a/b/*", "/a/:splat")]},
+            ("route", "0"),
             "/a/x",
             True,
         ),
-        ({"redirect": [redirect("/a", "/b"), redirect("/b", "/a")]}, ("redirect", "0"), "[0] and redirect[1]", True),
-        ({"redirect": [redirect("/a/**", "/a/x/:splat")]}, ("redirect", "0"), "for ever by redirect[0]", True),
-        ({"redirect": [redirect("/a", "/a?b#c")]}, ("redirect", "0"), "for ever by redirect[0]", True),
-        ({"redirect": [redirect("/a", "/b"), redirect("/b", "/a", missing=True)]}, ("redirect", "0"), "unless", False),
+        ({"route": [redirect("/a", "/b"), redirect("/b", "/a")]}, ("route", "0"), "[0] and route[1]", True),
+        ({"route": [redirect("/a/**", "/a/x/:splat")]}, ("route", "0"), "for ever by route[0]", True),
+        ({"route": [redirect("/a", "/a?b#c")]}, ("route", "0"), "for ever by route[0]", True),
+        ({"route": [redirect("/a", "/b"), redirect("/b", "/a", missing=True)]}, ("route", "0"), "unless", False),
         ({"access": [{"allow": ["::1"]}, {"match": ["/x/**"], "deny": ["::1"]}]}, ("access", "1"), "access[0]", True),
         ({"access": [{"match": ["/x", "/y"]}, {"match": ["/y"], "deny": ["::1"]}]}, ("access", "1"), "access[0]", True),
         ({"cache_control": "max-age=5, public", **USERS}, ("cache_control",), "public lets", False),
@@ -131,9 +131,9 @@ def test_what_cannot_be_meant_so_is_refused_with_its_line(tmp_path: Path) -> Non
     """By whoever reads the configuration, not by the check alone."""
     file = tmp_path / "flashpy.toml"
     file.write_text(
-        '[site]\nroot = "."\n\n[[site.redirect]]\nfrom = "/a"\nto = "/b"\n[[site.redirect]]\nfrom = "/b"\nto = "/a"\n'
+        '[site]\nroot = "."\n\n[[site.route]]\nfrom = "/a"\nto = "/b"\n[[site.route]]\nfrom = "/b"\nto = "/a"\n'
     )
-    with pytest.raises(ConfigError, match=r"flashpy\.toml, line 4: site\.redirect\[0\]: /a is redirected for ever"):
+    with pytest.raises(ConfigError, match=r"flashpy\.toml, line 4: site\.route\[0\]: /a is redirected for ever"):
         load(file)
 
 
