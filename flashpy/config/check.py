@@ -6,6 +6,7 @@ from collections.abc import Callable
 from flashpy import atoms
 from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
+from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
 from flashpy.libraries import codings
@@ -48,6 +49,22 @@ def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
         Hosts([(site.hosts, site) for site in config.all_sites])
     except ValueError as error:
         raise ConfigError(f"{place(('site', 'hosts'))}: site.hosts: {error}.") from None
+
+
+def check_contradictions(config: Config, place: Callable[[Keys], str]) -> None:
+    """Refuse what cannot be meant so.
+
+    Raises:
+        ConfigError: two settings contradict each other.
+    """
+    for finding in contradictions(config):
+        if finding.error:
+            raise ConfigError(sentence(finding, place))
+
+
+def sentence(finding: Finding, place: Callable[[Keys], str]) -> str:
+    """What was found, with the file and the line."""
+    return f"{place(finding.keys)}: {dotted(finding.keys)}: {finding.why}"
 
 
 def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> None:
