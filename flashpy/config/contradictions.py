@@ -10,7 +10,7 @@ from flashpy.config.files import Keys
 from flashpy.http.target import NO_FILE, normalise, parse_target
 from flashpy.routing.glob_syntax import Element, OneOf, Span, read
 from flashpy.routing.globs import compile_globs
-from flashpy.routing.pages import ErrorPaths
+from flashpy.routing.pages import page_path
 from flashpy.routing.redirects import Redirected, Routes
 from flashpy.settings import AccessSection, Config, SiteSection
 from flashpy.site.plan import plan
@@ -64,11 +64,7 @@ def _names(site: SiteSection) -> Iterator[Finding]:
     for suffix, kind in site.media_types.items():
         if not _MEDIA_TYPE.fullmatch(kind):
             yield Finding(("media_types", suffix), f'{kind!r} is no media type; write one such as "text/plain".')
-    if site.listing_archive and any(map(_demands, site.access)):
-        yield Finding(
-            ("listing_archive",), "an archive would give away what site.access guards; leave one of them out."
-        )
-    elif site.listing_archive and not site.listing:
+    if site.listing_archive and not site.listing:
         yield Finding(("listing_archive",), "nothing is offered without site.listing.", error=False)
 
 
@@ -77,27 +73,18 @@ def _names(site: SiteSection) -> Iterator[Finding]:
 
 def _pages(site: SiteSection, hidden: Callable[[bytes], bool]) -> Iterator[Finding]:
     for keys, path in pages_of(site):
-        if path is None:
-            yield Finding(keys, 'this is no path of a page; write one such as "/index.html".')
-        elif hidden(path):
+        if hidden(path):
             yield Finding(
                 keys, f"{path.decode(errors='replace')} is hidden (site.hide, site.dotfiles): it is never sent."
             )
 
 
-def pages_of(site: SiteSection) -> Iterator[tuple[Keys, bytes | None]]:
-    """The files that answer for others: their keys, and their paths as requests have them; None for what is no path."""
+def pages_of(site: SiteSection) -> Iterator[tuple[Keys, bytes]]:
+    """The files that answer for others: their keys, and their paths as requests have them."""
     if site.fallback:
-        yield ("fallback",), _page("404", site.fallback)
+        yield ("fallback",), page_path(site.fallback)
     for status, text in site.error_pages.items():
-        yield ("error_pages", status), _page(status, text)
-
-
-def _page(status: str, text: str) -> bytes | None:
-    try:
-        return ErrorPaths({status: text}).path(int(status.replace("x", "9")))
-    except ValueError:
-        return None
+        yield ("error_pages", status), page_path(text)
 
 
 # Mounts

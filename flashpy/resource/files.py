@@ -333,8 +333,8 @@ class Files:
             return self._stored(request, base, coding)
         if representation is None or content is None:
             return self._look(request, translation)
-        answer = self._codings.answer(request, representation, content, coding)
-        return answer if answer is not None else self._negotiated(request, base, made=False)
+        otherwise = partial(self._negotiated, request, base, made=False)
+        return self._codings.answer(request, representation, content, coding, otherwise)
 
     def _stored(self, request: Request, base: _Found, coding: bytes) -> Answer:
         """The answer with a variant that is stored beside the file."""

@@ -219,7 +219,7 @@ class Site:
         if len(tries) > 1:
             return then(self._at(request, tries[1].path), partial(self._unless_found, request, tries[1:], is_directory))
         assert self._plan.slashes is not None
-        led = self._plan.slashes.directory(request.path) if is_directory else None
+        led = self._plan.slashes.directory(request.path) if is_directory and not request.path.endswith(b"/") else None
         return response if led is None else self._lead(request, led)
 
     def _lead(self, request: Request, path: bytes) -> Response:

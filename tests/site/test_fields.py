@@ -55,7 +55,7 @@ def test_rules_by_the_address_and_by_the_file(serve: Serve) -> None:
     wanted = {
         "/": ("index", "top"),
         "/page": (None, "page"),
-        "/re": (None, "page"),
+        "/re": (None, None),
         "/admin/re": (None, "admin"),
         "/deep": ("index", None),
         "/admin/deep": ("index", "admin"),

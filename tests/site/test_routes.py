@@ -238,7 +238,7 @@ def test_a_mount_without_slashes(serve: Serve, docs: Path) -> None:
 def test_rewrites_and_error_pages_reach_into_mounts(serve: Serve, docs: Path) -> None:
     serving = serve(
         mount=[{"path": "/docs/", "root": str(docs)}],
-        route=[{"from": "/d/*", "to": "/docs/:splat", "status": 200}],
+        route=[{"from": "/d/**", "to": "/docs/:splat", "status": 200}],
         error_pages={"404": "/docs/a.txt"},
     )
     assert serving.ask("/d/sub/b.txt").body == b"docs sub/b.txt"
