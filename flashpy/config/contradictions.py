@@ -159,11 +159,11 @@ def _access(site: SiteSection) -> Iterator[Finding]:
 
 
 def _shared_caching(site: SiteSection) -> Iterator[Finding]:
-    """What shared caches may keep though it is guarded (RFC 9111, 3.5)."""
+    """What shared caches may keep though it is guarded (RFC 9111, 3.5): by a rule, for what is said of all files in
+    general is not said of those (site.plan)."""
     if not any(map(_demands, site.access)):
         return
-    places: list[tuple[Keys, Sequence[str], str]] = [(("cache_control",), ("**",), site.cache_control)]
-    places += _cache_controls(("headers",), ("**",), site.headers)
+    places: list[tuple[Keys, Sequence[str], str]] = []
     for number, rule in enumerate(site.rule):
         above = ("rule", str(number))
         places.append(((*above, "cache_control"), rule.match, rule.cache_control))

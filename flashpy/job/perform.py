@@ -8,6 +8,7 @@ import errno
 import mmap
 import os
 import stat
+from _blake2 import blake2b  # hashlib's, which brings OpenSSL with it; and a confined helper can import nothing later
 from functools import partial
 
 from flashpy.buffers import Descriptor
@@ -130,8 +131,6 @@ def _find(root: int, relative: bytes, job: Translate) -> Result:
 
 def _digest(fd: int, identity: Identity, body: bytes | None) -> bytes:
     """A digest of a file's content; empty if that changes meanwhile."""
-    from hashlib import blake2b  # it brings OpenSSL with it, which most helpers have no use for
-
     if body is not None:
         return blake2b(body, digest_size=_DIGEST).hexdigest().encode()
     made, position = blake2b(digest_size=_DIGEST), 0

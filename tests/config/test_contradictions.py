@@ -54,6 +54,9 @@ def test_nothing_is_wrong_with_the_defaults_and_much_else() -> None:
         ],
         "precompressed": ["br", "gzip"],
         "hashed_names": True,
+        "cache_control": "public, max-age=5",  # which what is guarded does not get
+        "listing": True,
+        "listing_archive": True,  # without what is guarded
     }
     assert found(**harmless) == []
 
@@ -87,8 +90,6 @@ def test_nothing_is_wrong_with_the_defaults_and_much_else() -> None:
         ({"route": [redirect("/a", "/b"), redirect("/b", "/a", missing=True)]}, ("route", "0"), "unless", False),
         ({"access": [{"allow": ["::1"]}, {"match": ["/x/**"], "deny": ["::1"]}]}, ("access", "1"), "access[0]", True),
         ({"access": [{"match": ["/x", "/y"]}, {"match": ["/y"], "deny": ["::1"]}]}, ("access", "1"), "access[0]", True),
-        ({"cache_control": "max-age=5, public", **USERS}, ("cache_control",), "public lets", False),
-        ({"headers": {"cache-control": "s-maxage=5"}, **USERS}, ("headers", "cache-control"), "s-maxage lets", False),
         (
             {"rule": [{"match": ["/**/*.css"], "cache_control": "must-revalidate"}], **USERS},
             ("rule", "0", "cache_control"),
