@@ -65,7 +65,7 @@ class Common:
         self.lock = threading.Lock()
         self.now = Now(time.monotonic(), time.time())
         self.tails = Tails(http_date(self.now.wall))
-        self.http1 = Http1Shared(config.limits, self.tails)
+        self.http1 = Http1Shared(config.limits, self.tails, config.cache.file_bytes)
         self.site = answering(config, make_runner(self.lock), self.now)
         self.listeners = {sock.fileno(): sock for sock in listeners}
         self.stopping = False

@@ -84,7 +84,7 @@ class EventDriven:
         self._service = Service(
             asyncio.get_running_loop(),
             config.limits,
-            Http1Shared(config.limits, self._tails),
+            Http1Shared(config.limits, self._tails, config.cache.file_bytes),
             self._around(answering(config, runner, self._now)),
             runner,
             self._residency,

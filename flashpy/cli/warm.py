@@ -210,7 +210,7 @@ class _Asker:
             return Got(0, 0)
         while response.read(2**18):
             pass
-        return Got(response.status, size)
+        return Got(response.status, size if response.status == 200 else 0)
 
     def _take(self, size: int) -> bool:
         with self._lock:

@@ -25,8 +25,6 @@ _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _END = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-KEPT = 4 * 2**20
-"""Bytes of rendered answers that are kept until the Date changes: what is asked for most, within a second."""
 
 
 class _Reading(Enum):
@@ -36,16 +34,20 @@ class _Reading(Enum):
 
 
 class Http1Shared:
-    """What all HTTP/1 connections of a server share: limits, the reader of heads, rendered tails."""
+    """What all HTTP/1 connections of a server share: limits, the reader of heads, rendered tails.
 
-    __slots__ = ("_kept", "_room", "_second", "heads", "limits", "tails")
+    ``contents`` is how many bytes of small files are kept in memory: a quarter of it is for rendered answers, which are
+    kept until the Date changes (within a second, little else is asked for).
+    """
 
-    def __init__(self, limits: LimitsSection, tails: Tails) -> None:
+    __slots__ = ("_kept", "_left", "_room", "_second", "heads", "limits", "tails")
+
+    def __init__(self, limits: LimitsSection, tails: Tails, contents: int) -> None:
         self.limits = limits
         self.heads = HeadReader(limits)
         self.tails = tails
         self._kept: list[Response] = []  # those that have been prepared for the present Date
-        self._room = KEPT
+        self._room = self._left = contents // 4
         self._second = b""  # the tail with that Date
 
     def at_once(self, request: Request, response: Response, last: bool) -> bytes | None:
@@ -67,9 +69,9 @@ class Http1Shared:
             for stale in self._kept:
                 stale.prepared = None
             self._kept.clear()
-            self._second, self._room = self.tails.keep_alive, KEPT
-        if len(whole) <= self._room:
-            self._room -= len(whole)
+            self._second, self._left = self.tails.keep_alive, self._room
+        if len(whole) <= self._left:
+            self._left -= len(whole)
             self._kept.append(response)
             response.prepared = (tail, whole)
 

@@ -12,7 +12,7 @@ DATE = b"Tue, 02 Jan 2024 03:04:05 GMT"
 
 def shared(**limits: Any) -> Http1Shared:
     """What the wires of a server share, with these limits."""
-    return Http1Shared(LimitsSection(**limits), Tails(DATE))
+    return Http1Shared(LimitsSection(**limits), Tails(DATE), 100_000)
 
 
 def wire(**limits: Any) -> Http1:

@@ -40,7 +40,7 @@ class Conversation:
     """Connections one after another, each used until it closes."""
 
     def __init__(self, memo: int) -> None:
-        self.shared = Http1Shared(LimitsSection(memo=memo, pipeline=2), Tails(b"now"))
+        self.shared = Http1Shared(LimitsSection(memo=memo, pipeline=2), Tails(b"now"), 0)
         self.wire = Http1(self.shared)
         self.due: list[Request] = []
 

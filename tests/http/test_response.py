@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from flashpy.buffers import Descriptor, Slice
-from flashpy.http import http1
+from flashpy.http.http1 import Http1Shared
 from flashpy.http.response import BODILESS, REASONS, Head, Response, error, fixed
+from flashpy.http.wire import Tails
+from flashpy.settings import LimitsSection
 from tests.http.making import DATE, request, shared
 
 
@@ -89,10 +91,9 @@ def test_an_answer_is_rendered_once_a_second() -> None:
     assert one.prepared is None and other.prepared is not None
 
 
-def test_renderings_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renderings_are_bounded_in_memory() -> None:
     """What does not fit is rendered each time, and the next second has room again."""
-    monkeypatch.setattr(http1, "KEPT", 500)
-    wires = shared()
+    wires = Http1Shared(LimitsSection(), Tails(DATE), 4 * 500)
     answers = [Response(Head(200, ()), (b"x" * 200,)) for _ in range(3)]
     for second in (b"Tue, 02 Jan 2024 03:04:06 GMT", b"Tue, 02 Jan 2024 03:04:07 GMT"):
         wires.tails.set(second)
