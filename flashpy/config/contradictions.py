@@ -65,9 +65,8 @@ def _names(site: SiteSection) -> Iterator[Finding]:
         if not _MEDIA_TYPE.fullmatch(kind):
             yield Finding(("media_types", suffix), f'{kind!r} is no media type; write one such as "text/plain".')
     if site.listing_archive and any(map(_demands, site.access)):
-        yield Finding(
-            ("listing_archive",), "an archive would give away what site.access guards; leave one of them out."
-        )
+        why = "what site.access guards is in no archive, for nobody judges the files of one."
+        yield Finding(("listing_archive",), why, error=False)
     elif site.listing_archive and not site.listing:
         yield Finding(("listing_archive",), "nothing is offered without site.listing.", error=False)
 

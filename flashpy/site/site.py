@@ -130,7 +130,8 @@ class Site:
         return self._options if preflight is None else fixed(204, (*SERVER, *preflight))
 
     def _answer(self, request: Request, client: str) -> Answer:
-        guards = self._access.guards_for(*self._names(request.path)) if self._access else ()
+        names = self._plan.names(request.path, self._settings.index) if self._access else ()
+        guards = self._access.guards_for(*names)
         answer = self._judged(request, client, guards) if guards else self._routed(request)
         if self._refined:
             answer = then(answer, partial(self._with_page, request))
@@ -139,13 +140,6 @@ class Site:
         return answer
 
     # Who may ask
-
-    def _names(self, path: bytes) -> list[bytes]:
-        """The names under which what is asked for may be found: a guard of any of them guards it."""
-        slashes = self._plan.slashes
-        names = [path] if slashes is None else [each.path for each in slashes.tries(path)]
-        directories = [name for name in names if name.endswith(b"/")]
-        return [*names, *(each + os.fsencode(name) for each in directories for name in self._settings.index)]
 
     def _judged(
         self, request: Request, client: str, guards: tuple[Guard, ...], answered: Answered | None = None

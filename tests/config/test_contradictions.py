@@ -63,7 +63,7 @@ def test_nothing_is_wrong_with_the_defaults_and_much_else() -> None:
     [
         ({"encode": ["br", "gzip", "br"]}, ("encode",), '"br" is in it 2 times', False),
         ({"media_types": {".log": "text"}}, ("media_types", ".log"), "'text' is no media type", True),
-        ({"listing": True, "listing_archive": True, **USERS}, ("listing_archive",), "what site.access guards", True),
+        ({"listing": True, "listing_archive": True, **USERS}, ("listing_archive",), "what site.access guards", False),
         ({"listing_archive": True}, ("listing_archive",), "nothing is offered", False),
         ({"fallback": "index.html"}, ("fallback",), "no path of a page", True),
         ({"fallback": "/../x.html"}, ("fallback",), "no path of a page", True),
