@@ -1,7 +1,7 @@
 """What is wrong with settings that a type cannot say."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from flashpy import atoms
 from flashpy.access.attempts import Attempts
@@ -9,10 +9,10 @@ from flashpy.addresses import parse
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
-from flashpy.libraries import codings, has_watchfiles
+from flashpy.libraries import codings, has_bcrypt, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
-from flashpy.settings import Config, HelpersSection, ServerSection
+from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection
 from flashpy.site.plan import SettingError, plan
 
 
@@ -45,10 +45,26 @@ def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
         except SettingError as error:
             keys = (*above, *error.keys)
             raise ConfigError(f"{place(keys)}: {dotted(keys)}: {error}") from None
+        for index, access in enumerate(site.access):
+            if not has_bcrypt() and any(hashed.startswith("$2") for hashed in access.users.values()):
+                keys = (*above, "access", str(index))
+                raise ConfigError(
+                    f"{place(keys)}: {dotted(keys)}: bcrypt takes a library: pip install 'flashpy-server[auth]'."
+                )
+    _check_hosts(config, place)
+
+
+def _check_hosts(config: Config, place: Callable[[Keys], str]) -> None:
+    def added() -> Iterator[tuple[Sequence[str], SiteSection]]:
+        for number, site in enumerate(config.all_sites):
+            keys[:] = ("sites", str(number - 1), "hosts") if number else ("site", "hosts")
+            yield site.hosts, site
+
+    keys: list[str] = []  # of the site that is being added
     try:
-        Hosts([(site.hosts, site) for site in config.all_sites])
+        Hosts(added())
     except ValueError as error:
-        raise ConfigError(f"{place(('site', 'hosts'))}: site.hosts: {error}.") from None
+        raise ConfigError(f"{place(tuple(keys))}: {dotted(keys)}: {error}.") from None
 
 
 def check_contradictions(config: Config, place: Callable[[Keys], str]) -> None:
