@@ -208,6 +208,9 @@ def test_programs_use_what_there_is(block: Block) -> None:
 # Other programs
 
 
+TIMEOUTS = "defaults\n mode http\n timeout client 9s\n timeout server 9s\n timeout connect 9s\n"
+
+
 def certificate(directory: Path) -> Path:
     """A certificate with its key, in one file."""
     file = directory / "example.org.pem"
@@ -227,7 +230,8 @@ def test_configurations_of_others_can_be_used(block: Block, tmp_path: Path) -> N
     if block.language == "haproxy":
         command = ["haproxy", "-c", "-f", str(file)]
         text = re.sub(r"(?<=crt )\S+", str(certificate(tmp_path)), text) if " crt " in text else text
-        text = text if "defaults" in text else "defaults\n mode http\n timeout server 9s\n timeout connect 9s\n" + text
+        if "frontend" not in text:  # it is a part
+            text = f"{TIMEOUTS}{text}\nlisten all\n bind 127.0.0.1:8001\n"
     elif block.language == "caddyfile":
         command = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(file)]
     else:
