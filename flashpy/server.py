@@ -65,6 +65,8 @@ class Server:
             StartError: with one plain sentence; nothing is left behind.
         """
         check_roots(self.config)
+        if self.config.server.reload:
+            raise StartError("server.reload is for the command line: flashpy --reload.")
         try:
             server = self.config.server
             self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))

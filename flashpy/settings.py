@@ -27,6 +27,7 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
     cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
     sandbox: bool = True
+    reload: bool = False
 
     @property
     def unix_permissions(self) -> int | None:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
-from flashpy.config import Overrides
+from flashpy.config import Config, Overrides
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,6 +18,7 @@ _HELP = {
     "listing": "List directories that have no index.",
     "cors": "Let every site's scripts read the answers.",
     "no_cache": "For development: nothing is kept by browsers, and changes are seen at once.",
+    "reload": "For development: pages load themselves again when a file has changed.",
     "security_headers": "Add the usual fields: nosniff, frame-ancestors 'self', a Referrer-Policy.",
 }
 
@@ -28,9 +30,20 @@ SETTINGS: Mapping[str, Overrides] = {
         "site": {"cache_control": "no-store", "hashed_names": False},
         "cache": {"valid": MOMENT, "negative_valid": MOMENT},
     },
+    "reload": {"server": {"reload": True}},
     "security_headers": {"site": {"security_headers": True}},
 }
 """What each of them sets."""
+
+
+_SOON = 0.001
+
+
+def in_time_for_reload(config: Config) -> Config:
+    """With ``server.reload``, nothing is believed to be as it was: what is loaded again is what is there."""
+    if not config.server.reload:
+        return config
+    return replace(config, cache=replace(config.cache, valid=_SOON, negative_valid=_SOON))
 
 
 def options(command: F) -> F:

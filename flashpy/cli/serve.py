@@ -171,7 +171,7 @@ def _show_and_open(supervisor: Supervisor) -> None:
 def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Passed]) -> Config:
     """What is to be done, by the file as it is now and all else as it was given."""
     fallbacks = {"server": {"bind": [f"fd://{fd}" for fd, _ in passed]}} if passed else {}
-    config = load(file, overrides, fallbacks)
+    config = presets.in_time_for_reload(load(file, overrides, fallbacks))
     numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
     if identity := resolve(config.server.user, config.server.group):
         require_root(identity)

@@ -9,7 +9,7 @@ from flashpy.addresses import parse
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
-from flashpy.libraries import codings, has_bcrypt
+from flashpy.libraries import codings, has_bcrypt, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
 from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection
@@ -104,6 +104,14 @@ def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
     if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
         where = place(("server", "unix_mode"))
         raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    if server.reload:
+        why = ""
+        if server.architecture != "amped" or server.workers != 1:
+            why = "it takes one worker of the architecture amped"
+        elif not has_watchfiles():
+            why = "it takes watchfiles; pip install 'flashpy-server[dev]' does it"
+        if why:
+            raise ConfigError(f"{place(('server', 'reload'))}: server.reload: {why}.")
     try:
         resolve(server.user, server.group)
     except ConfigError as error:  # it begins with its key

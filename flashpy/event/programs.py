@@ -100,6 +100,11 @@ def encode_arguments(confined: bool) -> list[str]:
     return ["confined" if confined else "free", *libraries.directories()]
 
 
+def watch_arguments(confined: bool, roots: Sequence[bytes | str]) -> list[bytes | str]:
+    """The arguments of the program "watch"."""
+    return ["confined" if confined else "free", str(len(roots)), *roots, *libraries.directories()]
+
+
 def helper_program(name: str) -> Path:
     """The path of a helper program: inside the package when installed, beside it in a source tree."""
     package = Path(__file__).resolve().parent.parent

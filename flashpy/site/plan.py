@@ -65,6 +65,12 @@ class Plan(NamedTuple):
     hide: tuple[bytes, ...]
     hidden: Callable[[bytes], bool]
 
+    def names(self, path: bytes, index: Iterable[str]) -> list[bytes]:
+        """The names under which what is asked for may be found: a guard of any of them guards it."""
+        names = [path] if self.slashes is None else [each.path for each in self.slashes.tries(path)]
+        directories = [name for name in names if name.endswith(b"/")]
+        return [*names, *(each + os.fsencode(name) for each in directories for name in index)]
+
 
 def plan(site: SiteSection, attempts: Attempts) -> Plan:
     """Compile the settings of a site. ``attempts`` at passwords are counted for all sites together.

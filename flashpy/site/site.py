@@ -153,15 +153,12 @@ class Site:
 
     def _let_in(self, asking: _Asking, path: bytes, go_on: Callable[[_Asking], Answer]) -> Answer:
         """Go on, if the guards of a path let the request through."""
-        guards = self._access.guards_for(*self._names(path)) if self._access else ()
+        guards = self._guards_of(path)
         return self._judged(asking, guards, go_on) if guards else go_on(asking)
 
-    def _names(self, path: bytes) -> list[bytes]:
-        """The names under which what is asked for may be found: a guard of any of them guards it."""
-        slashes = self._plan.slashes
-        names = [path] if slashes is None else [each.path for each in slashes.tries(path)]
-        directories = [name for name in names if name.endswith(b"/")]
-        return [*names, *(each + os.fsencode(name) for each in directories for name in self._settings.index)]
+    def _guards_of(self, path: bytes) -> tuple[Guard, ...]:
+        """The guards of a path, by all names under which it may be found."""
+        return self._access.guards_for(*self._plan.names(path, self._settings.index)) if self._access else ()
 
     def _judged(
         self,
@@ -299,7 +296,7 @@ class Site:
     ) -> Answer:
         """The error with a file as its page. Otherwise, if that is not there, or behind a guard that has not let the
         request through (of the page that says "401" there must be an exception)."""
-        guards = self._access.guards_for(*self._names(path)) if self._access else ()
+        guards = self._guards_of(path)
         if any(guard.fields and guard not in asking.passed for guard in guards):
             return otherwise(response)
         request = asking.request
@@ -318,7 +315,7 @@ class Site:
 
     def _is_private(self, path: bytes) -> bool:
         """Whether not everybody may have what lies at a path."""
-        return bool(self._access) and any(guard.fields for guard in self._access.guards_for(*self._names(path)))
+        return any(guard.fields for guard in self._guards_of(path))
 
 
 def _as_it_is(response: Response) -> Answer:
