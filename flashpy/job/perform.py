@@ -35,10 +35,8 @@ def perform(job: Job) -> Result:
 
             return cpu.perform(job)
         return list_directory(job) if isinstance(job, List) else walk(job)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return failure(error)
-    except MemoryError:
-        return Result(Outcome.NO_DESCRIPTORS, error=errno.ENOMEM)
 
 
 def translate(job: Translate) -> Result:
