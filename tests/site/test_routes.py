@@ -142,7 +142,7 @@ def expected(policy: Policy, files: set[str], path: str) -> str:
         if found in files:
             return f"-> {each.moved.decode()}" if each.moved else found
         is_directory = is_directory or any(file.startswith(name + "/") for file in files)
-    if is_directory and (led := policy.directory(path.encode())):
+    if is_directory and not path.endswith("/") and (led := policy.directory(path.encode())):
         return f"-> {led.decode()}"
     return ""
 
