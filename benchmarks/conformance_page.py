@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
+LEVELS = ("MUST", "SHOULD")
+OUTCOMES = ("passed", "failed", "not offered")
 
 
 def markdown(found: Json, machine: Iterable[str]) -> str:
@@ -13,8 +15,8 @@ def markdown(found: Json, machine: Iterable[str]) -> str:
     lines = [
         f"# {found['title']}",
         "",
-        f"{len(found['cases'])} cases, each of a clause of the RFCs that is a MUST or a SHOULD, put to every server over raw",
-        "sockets. What a server does not offer is not held against it. Written by `benchmarks/render.py`.",
+        f"{len(found['cases'])} cases, each of a clause of the RFCs that is a MUST or a SHOULD, put to every server",
+        "over raw sockets. What a server does not offer is not held against it. Written by `benchmarks/render.py`.",
         *absent(found),
         *overview(found),
     ]
@@ -31,11 +33,12 @@ def absent(found: Json) -> Iterator[str]:
 
 def overview(found: Json) -> Iterator[str]:
     """Who passes how much."""
-    yield "\n| server | MUST passed | failed | not offered | SHOULD passed | failed | not offered | what it does not offer |"
+    columns = ("server", *(f"{level} {outcome}" for level in LEVELS for outcome in OUTCOMES), "what it does not offer")
+    yield f"\n| {' | '.join(columns)} |"
     yield "|---|---:|---:|---:|---:|---:|---:|---|"
     for server, title in found["servers"].items():
         of = found["found"][server]
-        counts = [str(n) for level in ("MUST", "SHOULD") for n in of["counts"][level].values()]
+        counts = [str(n) for level in LEVELS for n in (of["counts"][level][o] for o in OUTCOMES)]
         yield f"| {title} | {' | '.join(counts)} | {', '.join(of['not_offered'])} |"
 
 

@@ -5,7 +5,7 @@ the same piece may stand in many answers at once.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 IN_MEMORY = -1
@@ -56,6 +56,17 @@ class Lazy:
         (job.kinds) that is needed for that, with whose result this is then called again; None if it cannot be made
         any more, so that the answer must break off."""
         raise NotImplementedError
+
+
+class Endless(Lazy):
+    """What goes on for as long as a client listens: whoever made it takes the connection's socket (and the client's
+    address) when all before it has been sent. Nothing can follow it, so the answer must close."""
+
+    __slots__ = ("take",)
+
+    def __init__(self, take: Callable[[Any, str], None]) -> None:
+        super().__init__(0)
+        self.take = take
 
 
 Ready = bytes | Slice

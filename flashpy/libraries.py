@@ -1,4 +1,5 @@
-"""The optional libraries of the helpers that encode and check passwords: which are installed, without importing them.
+"""The optional libraries of the helpers that encode, check passwords and watch files: which are installed, without
+importing them.
 
 They are not for the server itself: its loop has no use for them, and its memory is better without.
 """
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 
 _ZSTD = "_zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 _CODINGS = {b"br": "brotli", b"zstd": _ZSTD}
-_OTHERS = ("zlib_ng", "bcrypt")
+_OTHERS = ("zlib_ng", "bcrypt", "watchfiles")
 
 
 def codings() -> frozenset[bytes]:
@@ -21,6 +22,11 @@ def codings() -> frozenset[bytes]:
 def has_bcrypt() -> bool:
     """Whether hashes of bcrypt can be checked."""
     return _find("bcrypt") is not None
+
+
+def has_watchfiles() -> bool:
+    """Whether changes of files can be watched."""
+    return _find("watchfiles") is not None
 
 
 def directories() -> list[str]:

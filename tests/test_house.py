@@ -69,6 +69,7 @@ PURE = (
 CPU_LIBRARIES = {
     "flashpy/job/encode.py": {"brotli", "backports", "compression", "zlib_ng"},
     "flashpy/job/passwords.py": {"bcrypt"},
+    "flashpy/job/watch.py": {"watchfiles"},
 }
 """What CPU helpers use beside the standard library; imported where it is needed, so that no disk helper has it."""
 # job.perform and job.programs are there to block

@@ -9,7 +9,7 @@ URL, a fallback, a rewrite), that name is to be judged too (``guards_for`` takes
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from math import ceil
 from typing import NamedTuple
@@ -113,6 +113,11 @@ class Guard:
         self._any = satisfy is Satisfy.ANY
         self.fields: FieldList = PRIVATE if networks is not None or keys or basic is not None else ()
 
+    @property
+    def asks_for_signature(self) -> bool:
+        """Whether it asks for one."""
+        return bool(self._keys)
+
     def judge(
         self, request: Request, client: str, now: Now, answered: Answered | None = None
     ) -> Refusal | Verify | None:
@@ -177,6 +182,16 @@ class Access:
     def guards_for(self, *paths: bytes) -> tuple[Guard, ...]:
         """The guards of all these paths, each once: of the path that was asked for, and of what answers it."""
         return tuple(dict.fromkeys(guard for path in paths if (guard := self.guard_for(path)) is not None))
+
+    def withheld(self, passed: Collection[Guard]) -> tuple[bytes, ...]:
+        """Expressions of the paths that somebody may not have whom these guards have let through to a directory, in
+        which they lie. A signature is of an address, so it gives nothing else away."""
+        found = []
+        for number, (pattern, guard) in enumerate(self._entries):
+            if guard.fields and (guard.asks_for_signature or guard not in passed):
+                before = b"|".join(b"(?:%b)" % other.pattern for other, _ in self._entries[:number])
+                found.append((b"(?!(?:%b)\\Z)" % before if before else b"") + b"(?:%b)" % pattern.pattern)
+        return tuple(found)
 
 
 def judge(

@@ -114,6 +114,21 @@ def _parameters(query: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
     return expires, signature, prefix, b"&".join(rest)
 
 
+def check_key(text: str) -> bytes:
+    """A key as it stands in a configuration.
+
+    Raises:
+        ValueError: it is too short, or has characters that nobody would type alike; in one sentence, without the key.
+    """
+    key = text.encode()
+    if len(key) < LEAST_KEY or not _KEY.fullmatch(key):
+        raise ValueError(
+            f"a key is no text of {LEAST_KEY} or more printable characters without blanks;"
+            " make one with `openssl rand -hex 32`"
+        )
+    return key
+
+
 def read_keys(path: Path) -> tuple[bytes, ...]:
     """The keys in a file, a line each; empty lines and those that begin with "#" are passed over.
 

@@ -24,7 +24,7 @@ from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
-from flashpy.site.sites import answering
+from flashpy.site.sites import Answering, answering
 
 _log = logging.getLogger("flashpy")
 
@@ -70,6 +70,10 @@ class EventDriven:
     def _tick_runner(self) -> None:
         """Called once a second."""
 
+    def _around(self, site: Answering) -> Answering:
+        """What answers, around what the configuration says."""
+        return site
+
     async def start(self) -> None:
         """See Architecture."""
         runner = await self._start_runner()
@@ -81,7 +85,7 @@ class EventDriven:
             asyncio.get_running_loop(),
             config.limits,
             Http1Shared(config.limits, self._tails, config.cache.file_bytes),
-            answering(config, runner, self._now),
+            self._around(answering(config, runner, self._now)),
             runner,
             self._residency,
             self._now,

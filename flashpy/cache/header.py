@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 class Variant(NamedTuple):
     """What, beside the version of the file, decides on the heads: media type, content coding, whether the coding was
-    negotiated (then even identity says Vary: RFC 9110, 12.5.5), the fields that the site adds, and by which encoder it
-    was coded on the fly (others make other bytes)."""
+    negotiated (then even identity says Vary: RFC 9110, 12.5.5), the fields that the site adds, by which encoder it was
+    coded on the fly (others make other bytes), and the digest of the content if the entity tag is to be of that (else
+    it is of the identity)."""
 
     media_type: bytes
     coding: bytes | None = None
     negotiated: bool = False
     extra: FieldList = ()
     encoder: bytes = b""
+    digest: bytes = b""
 
 
 class Representation:
@@ -37,7 +39,6 @@ class Representation:
     __slots__ = (
         "content",
         "cost",
-        "digest",
         "head_only",
         "identity",
         "not_modified",
@@ -48,13 +49,11 @@ class Representation:
         "whole",
     )
 
-    def __init__(self, identity: Identity, variant: Variant, now: float, digest: bytes = b"") -> None:
-        """``digest`` is one of the content; without, the entity tag is of the identity."""
+    def __init__(self, identity: Identity, variant: Variant, now: float) -> None:
         self.identity = identity
         self.variant = variant
-        self.digest = digest
         coding = b"-" + (variant.encoder or variant.coding) if variant.coding else b""
-        mark = digest or b"%x-%x" % (identity.mtime_ns, identity.size)
+        mark = variant.digest or b"%x-%x" % (identity.mtime_ns, identity.size)
         etag = EntityTag(b'"%s%s"' % (mark, coding))
         # RFC 9110, 8.8.2.1: not later than the answer's own Date.
         self.validators = Validators(etag, min(identity.mtime_ns // 10**9, int(now)))

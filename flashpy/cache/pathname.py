@@ -1,15 +1,26 @@
 """The pathname translation cache: from decoded paths to what a helper found there (Flash, section 5.2)."""
 
+from typing import NamedTuple
+
 from flashpy.cache.clock import Clock
 from flashpy.cache.header import Representation
 from flashpy.job.kinds import Result, Translate
 
 
+class Asked(NamedTuple):
+    """What is asked for: what lies at ``path`` beneath a root, by a client who has asked the site for ``address``; both
+    are decoded. ``key`` is where the pathname cache has it, but for the root's tag."""
+
+    path: bytes
+    address: bytes
+    key: bytes
+
+
 class Translation:
     """What a path led to, and until when that is believed (monotonic seconds).
 
-    ``asked`` is the path that is asked for; ``job`` asks again; ``coding`` is set where this is a stored variant of
-    what lies there, whose own path is the job's; ``codings`` are those that can be had, stored or made.
+    ``asked`` is what is asked for; ``job`` asks again; ``coding`` is set where this is a stored variant of what lies
+    there, whose own path is the job's; ``codings`` are those that can be had, stored or made.
     ``revalidating`` is set while a helper looks again and the old answer goes on serving.
     """
 
@@ -28,7 +39,7 @@ class Translation:
         "used",
     )
 
-    def __init__(self, asked: bytes, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
+    def __init__(self, asked: Asked, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
         self.asked = asked
         self.job = job
         self.coding = coding

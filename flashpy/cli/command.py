@@ -11,14 +11,16 @@ import click
 
 from flashpy.cli.check import check
 from flashpy.cli.compress import compress
+from flashpy.cli.explain import explain
 from flashpy.cli.schema import schema
 from flashpy.cli.serve import serve
+from flashpy.cli.warm import warm
 from flashpy.errors import ConfigError, StartError, WorkerError
 from flashpy.signing import sign
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = {"check": check, "compress": compress, "schema": schema, "sign": sign}
+COMMANDS = {"check": check, "compress": compress, "explain": explain, "schema": schema, "sign": sign, "warm": warm}
 """First words that are commands; any other is a directory (one called "check" is served as ./check)."""
 
 

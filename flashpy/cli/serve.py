@@ -14,8 +14,11 @@ from click.core import ParameterSource
 
 from flashpy import __version__
 from flashpy.activation import Passed, by_number, take_passed
+from flashpy.cli import presets
 from flashpy.cli.banner import show
+from flashpy.cli.browser import open_browser
 from flashpy.config import Config, Overrides, load
+from flashpy.event.sockets import url_of
 from flashpy.http import head
 from flashpy.logs import set_up
 from flashpy.privileges import require_root, resolve
@@ -85,6 +88,8 @@ def _version() -> str:
     envvar="FLASHPY_HEADER",
     help="Field added to each answer; repeatable.",
 )
+@presets.options
+@click.option("--open", "opened", is_flag=True, envvar="FLASHPY_OPEN", help="Open the browser.")
 @click.option(
     "--access-log/--no-access-log", default=None, help="Write the access log to standard output.  [default: no]"
 )
@@ -134,6 +139,8 @@ def serve(
     concurrency: int | None,
     user: str | None,
     group: str | None,
+    opened: bool,
+    **wanted: bool,
 ) -> None:
     """Serve the files of a directory (by default the current one) over HTTP."""
     given: dict[str, dict[str, Any]] = {
@@ -148,16 +155,23 @@ def serve(
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
     }
-    overrides = {name: _given(values) for name, values in given.items()}
+    overrides = presets.lay_under({name: _given(values) for name, values in given.items()}, wanted)
     before = inherited()
     passed = before.passed if before else take_passed()
-    sys.exit(_serve(partial(_configuration, file, overrides, passed), before, passed))
+    announce = _show_and_open if opened and before is None else show
+    sys.exit(_serve(partial(_configuration, file, overrides, passed), announce, before, passed))
+
+
+def _show_and_open(supervisor: Supervisor) -> None:
+    show(supervisor)
+    if why_not := open_browser(map(url_of, supervisor.listeners)):
+        logging.getLogger("flashpy").warning(why_not)
 
 
 def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Passed]) -> Config:
     """What is to be done, by the file as it is now and all else as it was given."""
     fallbacks = {"server": {"bind": [f"fd://{fd}" for fd, _ in passed]}} if passed else {}
-    config = load(file, overrides, fallbacks)
+    config = presets.in_time_for_reload(load(file, overrides, fallbacks))
     numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
     if identity := resolve(config.server.user, config.server.group):
         require_root(identity)
@@ -195,7 +209,12 @@ def _first_address(file: Path | None) -> tuple[str, int]:
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 
-def _serve(read: Callable[[], Config], before: Inherited | None, passed: Sequence[Passed]) -> int:
+def _serve(
+    read: Callable[[], Config],
+    announce: Callable[[Supervisor], None],
+    before: Inherited | None,
+    passed: Sequence[Passed],
+) -> int:
     config = read()
     _open_standard_streams()
     set_up(config.log)
@@ -204,7 +223,7 @@ def _serve(read: Callable[[], Config], before: Inherited | None, passed: Sequenc
             logging.getLogger("flashpy").warning(
                 "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
             )
-    return Supervisor(config, read, show, before, passed).run()
+    return Supervisor(config, read, announce, before, passed).run()
 
 
 def _open_standard_streams() -> None:

@@ -1,17 +1,18 @@
 """What is wrong with settings that a type cannot say."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from flashpy import atoms
 from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
+from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
-from flashpy.libraries import codings
+from flashpy.libraries import codings, has_bcrypt, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
-from flashpy.settings import Config, HelpersSection, ServerSection
+from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection
 from flashpy.site.plan import SettingError, plan
 
 
@@ -44,10 +45,42 @@ def check_sites(config: Config, place: Callable[[Keys], str]) -> None:
         except SettingError as error:
             keys = (*above, *error.keys)
             raise ConfigError(f"{place(keys)}: {dotted(keys)}: {error}") from None
+        for index, access in enumerate(site.access):
+            if not has_bcrypt() and any(hashed.startswith("$2") for hashed in access.users.values()):
+                keys = (*above, "access", str(index))
+                raise ConfigError(
+                    f"{place(keys)}: {dotted(keys)}: bcrypt takes a library: pip install 'flashpy-server[auth]'."
+                )
+    _check_hosts(config, place)
+
+
+def _check_hosts(config: Config, place: Callable[[Keys], str]) -> None:
+    def added() -> Iterator[tuple[Sequence[str], SiteSection]]:
+        for number, site in enumerate(config.all_sites):
+            keys[:] = ("sites", str(number - 1), "hosts") if number else ("site", "hosts")
+            yield site.hosts, site
+
+    keys: list[str] = []  # of the site that is being added
     try:
-        Hosts([(site.hosts, site) for site in config.all_sites])
+        Hosts(added())
     except ValueError as error:
-        raise ConfigError(f"{place(('site', 'hosts'))}: site.hosts: {error}.") from None
+        raise ConfigError(f"{place(tuple(keys))}: {dotted(keys)}: {error}.") from None
+
+
+def check_contradictions(config: Config, place: Callable[[Keys], str]) -> None:
+    """Refuse what cannot be meant so.
+
+    Raises:
+        ConfigError: two settings contradict each other.
+    """
+    for finding in contradictions(config):
+        if finding.error:
+            raise ConfigError(sentence(finding, place))
+
+
+def sentence(finding: Finding, place: Callable[[Keys], str]) -> str:
+    """What was found, with the file and the line."""
+    return f"{place(finding.keys)}: {dotted(finding.keys)}: {finding.why}"
 
 
 def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> None:
@@ -71,6 +104,14 @@ def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
     if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
         where = place(("server", "unix_mode"))
         raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    if server.reload:
+        why = ""
+        if server.architecture != "amped" or server.workers != 1:
+            why = "it takes one worker of the architecture amped"
+        elif not has_watchfiles():
+            why = "it takes watchfiles; pip install 'flashpy-server[dev]' does it"
+        if why:
+            raise ConfigError(f"{place(('server', 'reload'))}: server.reload: {why}.")
     try:
         resolve(server.user, server.group)
     except ConfigError as error:  # it begins with its key

@@ -5,6 +5,7 @@ It is read where the configuration is, for a worker may open no file.
 
 import logging
 import os
+import stat
 from pathlib import Path
 
 import msgspec
@@ -68,13 +69,23 @@ def _with_netlify(site: SiteSection) -> SiteSection:
 
 
 def _with_serve(site: SiteSection) -> SiteSection:
-    """A site with what its serve.json says."""
+    """A site with what its serve.json says, and where that says nothing, as ``serve`` is by itself; without the file,
+    as it was."""
     text = _read(site, "serve.json")
+    if not text:
+        return site
     try:
-        said = servejson.parse(text or "{}")
+        said = servejson.parse(text)
     except ValueError as error:
         raise ConfigError(f"{os.path.join(site.root, 'serve.json')}: {error}.") from None
-    _warn(os.path.join(site.root, "serve.json: "), said.warnings)
+    unfollowed = [
+        f"{key}: is for all paths or for none here, so it is taken as false"
+        for key, value in (("cleanUrls", said.clean_urls), ("directoryListing", said.listing))
+        if not isinstance(value, bool)
+    ]
+    if said.render_single:
+        unfollowed.append("renderSingle: is not supported; it is left out")
+    _warn(os.path.join(site.root, "serve.json: "), (*said.warnings, *unfollowed))
     return msgspec.structs.replace(
         site,
         root=os.path.join(site.root, said.public),
@@ -107,10 +118,13 @@ def _route(rule: Redirect | Rewrite) -> RouteSection:
 
 
 def _read(site: SiteSection, name: str) -> str:
-    """The text of a file in the root of a site; empty if there is none."""
+    """The text of a file in the root of a site; empty if there is none. What a deployment has put there may be a FIFO,
+    which must keep nobody waiting."""
     path = os.path.join(site.root, name)
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{path}: is no regular file.")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
         return ""

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from flashpy.config.check import check, check_sites
+from flashpy.config.check import check, check_contradictions, check_sites
 from flashpy.config.files import File, Keys, Merged, dotted, merge, read
 from flashpy.config.imports import complete
 from flashpy.errors import ConfigError
@@ -25,21 +25,32 @@ _SITE_PATHS = (
     *("access.htpasswd", "access.key_file"),
 )
 _PATHS = frozenset(
-    {"log.access_file", "server.pid_file"} | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
+    {"log.access_file", "server.pid_file", "cache.coded_directory"}
+    | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
 )
 """Keys that are paths."""
 _NO_PATH = {"log.access_file": "-"}
 """The value of each that is none, if it is not empty."""
 _OPTIONS = "the options given"
 
+Place = Callable[[Keys], str]
+"""Where a key is set, in words."""
+
 
 def load(
     path: str | Path | None = None, overrides: Overrides | None = None, fallbacks: Overrides | None = None
 ) -> Config:
+    """As ``load_with_places``, without the places."""
+    return load_with_places(path, overrides, fallbacks)[0]
+
+
+def load_with_places(
+    path: str | Path | None = None, overrides: Overrides | None = None, fallbacks: Overrides | None = None
+) -> tuple[Config, Place]:
     """Read the file (if any) and what it includes, lay the overrides (section -> key -> value) over it, and check the
     whole. Fallbacks are for keys that nobody sets, instead of the defaults.
 
-    Relative paths (``root``, ``allowed_roots``, ``access_file``, ``pid_file``) in a file are taken from the file's own
+    Relative paths (``root``, ``allowed_roots``, ``access_file`` and others) in a file are taken from the file's own
     directory.
 
     Raises:
@@ -51,7 +62,7 @@ def load(
         _make_absolute(file)
     merged = merge(files)
     tables = merged.tables
-    if "sites" in tables and "site" not in tables and not (overrides or {}).get("site"):
+    if "sites" in tables and "site" not in tables and "root" not in (overrides or {}).get("site", {}):
         _put_first_site(merged)
     elif files and "root" not in tables.get("site", {"root": ""}):
         tables["site"]["root"] = str(files[0].path.absolute().parent)
@@ -59,6 +70,8 @@ def load(
         tables[section] = {**values, **tables.get(section, {})}
     for section, values in (overrides or {}).items():
         tables[section] = {**tables.get(section, {}), **values}
+    for site in tables.get("sites", ()):  # what was given holds for all of them, but for the directory
+        site.update({key: value for key, value in (overrides or {}).get("site", {}).items() if key != "root"})
     config = _convert(tables, lambda _: _OPTIONS)
 
     def place(keys: Keys) -> str:
@@ -69,7 +82,8 @@ def load(
     check(config, place)
     config = complete(config)
     check_sites(config, place)
-    return config
+    check_contradictions(config, place)
+    return config, place
 
 
 def _put_first_site(merged: Merged) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from flashpy.buffers import Lazy, Piece, Slice
+from flashpy.buffers import Endless, Lazy, Piece, Slice
 from flashpy.event.deadlines import State
 from flashpy.event.output import Output, Progress
 from flashpy.event.service import Service
@@ -211,6 +211,9 @@ class Connection:
         piece = self._wanted
         if self.state is State.CLOSED or not isinstance(piece, Lazy):
             return
+        if isinstance(piece, Endless):
+            self._give_away(piece)
+            return
         made = piece.make(result)
         if isinstance(made, Job):
             self._service.runner.run(made, self._made, self._is_open)
@@ -223,6 +226,15 @@ class Connection:
             return
         self._output.made(made)
         self._flush()
+
+    def _give_away(self, piece: Endless) -> None:
+        """What is left of this connection is another's."""
+        self._output.queue.clear()
+        if self._answered:
+            self._record_answered()
+        self._leave()
+        piece.take(self._sock, self.client)
+        self._service.gone(self)
 
     def _not_loaded(self, result: Result) -> None:
         """A body cannot be read: answer 503 or 500 if its head is still here, else only the close can say it."""

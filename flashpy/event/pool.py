@@ -124,6 +124,9 @@ class Pool(ABC, Generic[T]):
     def _remark(self, task: T, result: Result) -> None:
         """Say of a result what people should know."""
 
+    def _not_kept(self, error: int) -> None:
+        """A helper says that what it makes cannot be kept."""
+
     # The life of a helper
 
     def _born(self, pid: int, pipe: socket.socket) -> None:
@@ -161,7 +164,7 @@ class Pool(ABC, Generic[T]):
         except OSError:  # it died with our job unread (ECONNRESET)
             self._lost(helper, blame=False)
             return
-        if not size or helper.task is None:
+        if not size:
             self._lost(helper)
             return
         try:
@@ -170,7 +173,12 @@ class Pool(ABC, Generic[T]):
             _log.error("Helper %d talks nonsense (%s); it is replaced.", helper.pid, error)
             self._lost(helper)
             return
-        self._done(helper, _checked(result))
+        if result.outcome is Outcome.NOT_KEPT:
+            self._not_kept(result.error)
+        elif helper.task is None:
+            self._lost(helper)
+        else:
+            self._done(helper, _checked(result))
 
     def _done(self, helper: Helper[T], result: Result) -> None:
         """A helper has done its job."""

@@ -1,37 +1,32 @@
 """Files: GET and HEAD of what lies beneath a root, from the three caches or by a job.
 
-The way of a request: the pathname cache leads from the path to a translation, that to a representation (the header
-cache), that to a content (the file cache). Where one is missing, the answer waits for a job, and is then made from the
-job's result, not from another look into the caches, so that an entry that was evicted meanwhile cannot make a request
-loop.
+The way of a request: the pathname cache leads from what is asked for to a translation, that to a representation (the
+header cache), that to a content (the file cache). Where one is missing, the answer waits for a job, and is then made
+from the job's result, not from another look into the caches, so that an entry that was evicted meanwhile cannot make a
+request loop.
 """
 
 from functools import partial
 from typing import NamedTuple
 
-from flashpy.buffers import Slice
-from flashpy.cache.coded import Coded, coded_of, key_of
 from flashpy.cache.file import Content
 from flashpy.cache.header import Representation, Variant
-from flashpy.cache.pathname import Translation
-from flashpy.http.coding import SUFFIXES, choose, is_worth_coding, refuses_identity
+from flashpy.cache.pathname import Asked, Translation
+from flashpy.http.coding import SUFFIXES, choose, is_worth_coding
 from flashpy.http.request import Request
 from flashpy.http.response import Response, fixed
 from flashpy.http.target import NO_FILE, quote_path, quote_query
-from flashpy.job.kinds import KNOWN, LEVELS, Check, Encode, Outcome, Result, Runner, Translate
+from flashpy.job.kinds import KNOWN, Check, Outcome, Result, Runner, Translate
 from flashpy.now import Now
 from flashpy.resource.answer import Answer, Pending
 from flashpy.resource.caches import Caches
+from flashpy.resource.codings import Codings
 from flashpy.resource.errors import ErrorPages
 from flashpy.resource.listing import Listings
 from flashpy.resource.media import media_type
-from flashpy.resource.releases import Previous
+from flashpy.resource.releases import Releases
 from flashpy.resource.root import Root
 from flashpy.resource.semantics import Semantics
-
-PROMPT = 256 * 1024
-"""Bytes up to which a coding is waited for, since it takes some milliseconds; what is larger is sent as it is the first
-time."""
 
 _CODINGS = {suffix: coding for coding, suffix in SUFFIXES.items()}
 _STATUS = {
@@ -58,12 +53,12 @@ class Files:
 
     __slots__ = (
         "_caches",
+        "_codings",
         "_errors",
         "_get",
         "_listings",
         "_now",
-        "_place",
-        "_previous",
+        "_releases",
         "_root",
         "_runner",
         "_semantics",
@@ -90,6 +85,7 @@ class Files:
         self._now = now
         self._errors = errors
         self._semantics = Semantics(errors, now, max_ranges)
+        self._codings = Codings(caches, runner, now, self._semantics)
         self._listings = listings
         self._tag = root.tag
         self._template = Translate(
@@ -100,17 +96,21 @@ class Files:
             small=caches.settings.small_file,
             digest=root.digests,
         )
-        self._place = b""
-        self._previous = Previous(root.keep)
+        self._releases = Releases(root.keep)
 
-    def answer(self, request: Request, path: bytes) -> Answer:
-        """Answer a GET or HEAD of what lies at ``path`` beneath the root."""
-        entry = self._get(self._tag + path)
+    def answer(self, request: Request, path: bytes, address: bytes = b"", aspect: bytes = b"") -> Answer:
+        """Answer a GET or HEAD of what lies at ``path`` beneath the root.
+
+        ``address`` is what the client has asked the site for, if it leads to another path. Addresses of which the site
+        says the same share what the caches keep; what it says more of one is told apart by its ``aspect``.
+        """
+        key = aspect + path
+        entry = self._get(self._tag + key)
         if entry is None:
-            return self._first_sight(request, path)
+            return self._first_sight(request, Asked(path, address or self._root.prefix + path, key))
         entry.used = True
         if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
-            return self._look(request, path, entry)
+            return self._look(request, entry)
         representation = entry.representation
         if (
             request.plain
@@ -121,18 +121,26 @@ class Files:
             representation.used = True
             representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
             return whole
-        return self._serve(request, path, _held(entry))
+        return self._serve(request, _held(entry))
 
     # From a path to what is found there
 
-    def _first_sight(self, request: Request, path: bytes) -> Answer:
-        if path == NO_FILE or self._root.hidden(self._root.prefix + path):
+    def _first_sight(self, request: Request, asked: Asked) -> Answer:
+        if asked.path == NO_FILE or self._root.hidden(self._root.prefix + asked.path):
             return self._errors.answer(request, 404)
-        return Pending(self._template._replace(path=path), partial(self._found, request, path))
+        return Pending(self._job(asked.path), partial(self._found, request, asked))
 
-    def _look(self, request: Request, path: bytes, entry: Translation) -> Pending:
+    def _job(self, path: bytes) -> Translate:
+        """The job that looks for a path, without knowing anything of it. A hidden file is no index either."""
+        job = self._template._replace(path=path)
+        if not path.endswith(b"/"):
+            return job
+        hidden, directory = self._root.hidden, self._root.prefix + path
+        return job._replace(index_names=tuple(name for name in job.index_names if not hidden(directory + name)))
+
+    def _look(self, request: Request, entry: Translation) -> Pending:
         """Let the request wait for another look at what an entry is about."""
-        return Pending(_job(entry), partial(self._found, request, path))
+        return Pending(_job_again(entry), partial(self._found, request, entry.asked))
 
     def _may_serve(self, entry: Translation) -> bool:
         """Whether an entry that is past its time may serve once more, while a helper looks again.
@@ -146,7 +154,7 @@ class Files:
         if entry.representation is None or self._now.monotonic > entry.fresh_until + self._valid:
             return False
         entry.revalidating = True
-        job = _job(entry)
+        job = _job_again(entry)
         if job.known is None or job.suffixes:
             self._runner.run(job, partial(self._revalidated, entry))
         else:  # most files have not changed: that can be said of many at once
@@ -169,51 +177,54 @@ class Files:
         else:  # descriptors are short, or the disk fails: what is known is better than an error
             entry.fresh_until = self._now.monotonic + self._valid
 
-    def _found(self, request: Request, path: bytes, result: Result) -> Answer:
+    def _found(self, request: Request, asked: Asked, result: Result) -> Answer:
         """Go on with the translation of what was asked for."""
         if self._is_of_another_release(result):
-            return Pending(self._template._replace(path=path), partial(self._found, request, path))
+            return Pending(self._job(asked.path), partial(self._found, request, asked))
         if result.outcome not in _CERTAIN:
             return self._errors.answer(request, _STATUS[result.outcome])
-        job = self._template._replace(path=path)
-        found = self._admit(path, job, None, result)
+        job = self._job(asked.path)
+        found = self._admit(asked, job, None, result)
         if found is None:  # unchanged, yet evicted meanwhile: look again, knowing nothing
-            return Pending(job, partial(self._found, request, path))
-        return self._serve(request, path, found)
+            return Pending(job, partial(self._found, request, asked))
+        return self._serve(request, found)
 
     # Releases
 
     def _is_of_another_release(self, result: Result) -> bool:
-        """Whether a result is of another directory than the one that the root is now; if the root has become another,
-        whatever was known of its names is forgotten, of all at once."""
-        if not result.release or (result.release == self._template.release and result.outcome is not Outcome.MOVED):
-            return False
-        assert isinstance(result.job, Translate)
-        if not self._template.release:
-            self._take_release(result)
-            return False
-        if result.job.release == self._template.release:
-            self._previous.add(self._place, self._now.monotonic)
-            self._take_release(result)
-            self._tag = b"%b@%b:" % (self._root.tag, result.release)
-        return True
+        """Whether a result is of another directory than the one that the root is now. If the root has become another,
+        whatever was known of its names is forgotten, of all at once: their keys in the cache are others."""
+        releases = self._releases
+        is_another = releases.is_another(result, self._now.monotonic)
+        if releases.present != self._template.release:
+            if self._template.release:
+                self._tag = b"%b@%b:" % (self._root.tag, releases.present)
+            self._template = self._template._replace(release=releases.present)
+        return is_another
 
-    def _take_release(self, result: Result) -> None:
-        self._template = self._template._replace(release=result.release)
-        self._place = result.place
+    def _look_before(self, request: Request, asked: Asked, places: tuple[bytes, ...]) -> Pending:
+        """Look for what the present release has not in an earlier one."""
+        template = self._template
+        job = Translate((places[0], *template.roots[1:]), asked.path, small=template.small, digest=template.digest)
+        return Pending(job, partial(self._found_before, request, asked, places[1:]))
 
-    def _found_before(self, request: Request, path: bytes, result: Result) -> Answer:
-        """Go on with what an earlier release had at a path: it is not kept, for few ask."""
+    def _found_before(self, request: Request, asked: Asked, places: tuple[bytes, ...], result: Result) -> Answer:
+        """Go on with what an earlier release had. It is not kept in any cache, for few ask."""
         if result.outcome is not Outcome.FILE:
-            return self._errors.answer(request, 404)
-        entry = Translation(path, self._template._replace(path=path), None, result, self._now.monotonic)
-        representation, content = self._keep(entry, result)
-        return self._represent(request, path, _Found(entry, representation, content))
+            return self._look_before(request, asked, places) if places else self._errors.answer(request, 404)
+        assert result.identity is not None
+        variant, _ = self._described(asked, asked.path, None, result)
+        representation = Representation(result.identity, variant, self._now.wall)
+        answer = self._semantics.answer(request, representation, _content(result))
+        assert answer is not None  # for the content is at hand
+        return answer
 
-    def _key(self, path: bytes, coding: bytes | None) -> bytes:
-        return self._tag + path if coding is None else b"\0%b\0%b%b" % (coding, self._tag, path)
+    # Into the caches
 
-    def _admit(self, asked: bytes, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
+    def _key(self, asked: Asked, coding: bytes | None) -> bytes:
+        return self._tag + asked.key if coding is None else b"\0%b\0%b%b" % (coding, self._tag, asked.key)
+
+    def _admit(self, asked: Asked, job: Translate, coding: bytes | None, result: Result) -> _Found | None:
         """Take a job's result into the caches. None if it says "unchanged" of what is not there any more."""
         key = self._key(asked, coding)
         if coding is None:
@@ -228,7 +239,8 @@ class Files:
             entry.fresh_until = now + self._valid
             if entry.suffixes == result.suffixes:
                 return _held(entry)
-            result = result._replace(outcome=Outcome.FILE)  # a variant came or went: other heads, the same content
+            # A variant came or went: other heads, the same content.
+            result = result._replace(outcome=Outcome.FILE, digest=old.variant.digest)
         if old is not None and old.identity != result.identity:
             self._caches.files.drop(old.identity)
         if result.outcome is not Outcome.FILE:
@@ -251,24 +263,11 @@ class Files:
         assert identity is not None
         headers, files = self._caches.headers, self._caches.files
         held = files.get(identity)
-        data = result.body if result.body is not None else result.file
-        if held is None:
-            assert data is not None
-            content = Content(identity, data)
-        else:
-            content = held
-        coding = entry.coding
-        name = entry.job.path + result.name if coding is None else entry.job.path.rpartition(b".")[0]
-        root = self._root
-        media = media_type(name, root.media_types)
-        fields = root.fields(root.prefix + entry.asked, root.prefix + name, media)
-        if coding is None:
-            stored = tuple(_CODINGS[suffix] for suffix in result.suffixes)
-            made = root.encode if is_worth_coding(media, identity.size) else ()
-            entry.codings = tuple(dict.fromkeys((*stored, *made)))
-        variant = Variant(media, coding, bool(coding or entry.codings), fields)
+        content = held or _content(result)
+        path = entry.job.path + result.name if entry.coding is None else entry.job.path.rpartition(b".")[0]
+        variant, entry.codings = self._described(entry.asked, path, entry.coding, result)
         known = headers.get((identity, variant))
-        representation = known or Representation(identity, variant, self._now.wall, result.digest)
+        representation = known or Representation(identity, variant, self._now.wall)
         representation.take_content(content)
         entry.take(representation)
         if known is None:
@@ -277,120 +276,41 @@ class Files:
             files.put(content)
         return representation, content
 
+    def _described(
+        self, asked: Asked, path: bytes, coding: bytes | None, result: Result
+    ) -> tuple[Variant, tuple[bytes, ...]]:
+        """How a file that was found is represented, and the codings that can be had of it: none of what is coded."""
+        assert result.identity is not None
+        root = self._root
+        media = media_type(path, root.media_types)
+        fields = root.fields(asked.address, root.prefix + path, media)
+        codings: tuple[bytes, ...] = ()
+        if coding is None:
+            stored = (_CODINGS[suffix] for suffix in result.suffixes)
+            made = root.encode if is_worth_coding(media, result.identity.size) else ()
+            codings = tuple(dict.fromkeys((*stored, *made)))
+        return Variant(media, coding, bool(coding or codings), fields, digest=result.digest), codings
+
     # From what is found to an answer
 
-    def _serve(self, request: Request, path: bytes, found: _Found, negotiate: bool = True) -> Answer:
+    def _serve(self, request: Request, found: _Found) -> Answer:
         translation = found.translation
+        path = translation.asked.path
+        if translation.outcome is Outcome.FILE:
+            return self._negotiated(request, found) if translation.codings else self._represent(request, found)
         if translation.outcome is Outcome.DIRECTORY:
             return self._redirect(request, path)
         if translation.outcome is Outcome.MISSING and self._listings is not None and path.endswith(b"/"):
             return Pending(self._listings.job(request, path), partial(self._listings.answer, request))
-        if translation.outcome is Outcome.MISSING and (roots := self._previous.roots(path, self._now.monotonic)):
-            job = Translate(roots, path, small=self._template.small, digest=self._template.digest)
-            return Pending(job, partial(self._found_before, request, path))
-        if translation.outcome is not Outcome.FILE:
-            return self._errors.answer(request, _STATUS[translation.outcome])
-        if translation.codings and negotiate:
-            coded = self._negotiated(request, path, found)
-            if coded is not None:
-                return coded
-        return self._represent(request, path, found)
+        if translation.outcome is Outcome.MISSING and (places := self._releases.before(path, self._now.monotonic)):
+            return self._look_before(request, translation.asked, places)
+        return self._errors.answer(request, _STATUS[translation.outcome])
 
-    def _negotiated(self, request: Request, path: bytes, base: _Found) -> Answer | None:
-        """The answer in the coding that the request prefers, stored or made; None where it prefers none."""
-        accept = request.fields.get(b"accept-encoding")
-        coding = choose(accept, base.translation.codings)
-        if coding is None:
-            return None
-        if SUFFIXES[coding] in base.translation.suffixes:
-            return self._stored(request, path, base, coding)
-        return self._made(request, path, base, coding)
-
-    # Codings that are stored beside a file
-
-    def _stored(self, request: Request, path: bytes, base: _Found, coding: bytes) -> Answer | None:
-        """The answer with a stored variant; None if that is not there after all."""
-        translation = base.translation
-        go_on = partial(self._stored_found, request, path, base, coding)
-        entry = self._get(self._key(path, coding))
-        if entry is None:
-            stored = translation.job.path + translation.name + SUFFIXES[coding]
-            return Pending(translation.job._replace(path=stored, suffixes=(), known=None), go_on)
-        entry.used = True
-        if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
-            return Pending(_job(entry), go_on)
-        return self._represent(request, path, _held(entry)) if entry.outcome is Outcome.FILE else None
-
-    def _stored_found(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
-        """Go on with the translation of a stored variant of what was asked for."""
-        if self._is_of_another_release(result):
-            return self.answer(request, path)
-        if result.outcome not in _CERTAIN:
-            return self._errors.answer(request, _STATUS[result.outcome])
-        assert isinstance(result.job, Translate)
-        job = result.job._replace(known=None)
-        found = self._admit(path, job, coding, result)
-        if found is None:
-            return Pending(job, partial(self._stored_found, request, path, base, coding))
-        if found.translation.outcome is not Outcome.FILE:  # it has gone meanwhile
-            return self._serve(request, path, base, negotiate=False)
-        return self._represent(request, path, found)
-
-    # Codings that are made
-
-    def _made(self, request: Request, path: bytes, base: _Found, coding: bytes) -> Answer | None:
-        """The answer in a coding that is made, by a helper. What takes long is made for those who come later: None."""
-        representation, content = base.representation, base.content
-        if representation is None or content is None:
-            return self._look(request, path, base.translation)
-        source = content.data.file if isinstance(content.data, Slice) else content.data
-        job = Encode(source, representation.identity, coding, LEVELS[coding])
-        coded = self._caches.coded.get(key_of(job))
-        if coded is not None:
-            return self._with_coded(request, path, base, coding, coded)
-        if representation.identity.size <= PROMPT or refuses_identity(request.fields.get(b"accept-encoding")):
-            return Pending(job, partial(self._made_now, request, path, base, coding))
-        self._runner.run(job, self._made_meanwhile)
-        return None
-
-    def _made_now(self, request: Request, path: bytes, base: _Found, coding: bytes, result: Result) -> Answer:
-        coded = coded_of(result)
-        if coded is None:  # the helpers are busy, or the file has changed
-            return self._represent(request, path, base)
-        self._keep_coded(result, coded)
-        answer = self._with_coded(request, path, base, coding, coded)
-        return answer if answer is not None else self._represent(request, path, base)
-
-    def _made_meanwhile(self, result: Result) -> None:
-        coded = coded_of(result)
-        if coded is not None:
-            self._keep_coded(result, coded)
-
-    def _keep_coded(self, result: Result, coded: Coded) -> None:
-        assert isinstance(result.job, Encode)
-        self._caches.coded.put(key_of(result.job), coded)
-
-    def _with_coded(self, request: Request, path: bytes, base: _Found, coding: bytes, coded: Coded) -> Response | None:
-        coded.used = True
-        content = coded.content
-        if content is None:
-            return None
-        assert base.representation is not None
-        variant = base.representation.variant._replace(coding=coding, negotiated=True, encoder=coded.encoder)
-        representation = self._caches.headers.get((content.identity, variant))
-        if representation is None:
-            digest = base.representation.digest
-            representation = Representation(content.identity, variant, self._now.wall, digest)
-            representation.take_content(content)
-            self._caches.headers.put((content.identity, variant), representation)
-        representation.used = True
-        return self._semantics.answer(request, representation, content)
-
-    def _represent(self, request: Request, path: bytes, found: _Found) -> Answer:
+    def _represent(self, request: Request, found: _Found) -> Answer:
         """The answer with a representation, for which its content may be missing."""
         translation, representation, content = found
         answer = self._semantics.answer(request, representation, content) if representation is not None else None
-        return answer if answer is not None else self._look(request, path, translation)
+        return answer if answer is not None else self._look(request, translation)
 
     def _redirect(self, request: Request, path: bytes) -> Response:
         """To the form with the closing slash; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""
@@ -398,13 +318,66 @@ class Files:
         location = quote_path(self._root.prefix + path) + b"/" + query
         return fixed(301, (*self._errors.extra, (b"Location", location)))
 
+    # Codings
+
+    def _negotiated(self, request: Request, base: _Found, made: bool = True) -> Answer:
+        """The answer in the coding that the request prefers, stored or (``made``) made now; where such a one is not at
+        hand, in the one that it prefers of those that are stored."""
+        translation, representation, content = base
+        stored = tuple(coding for coding in translation.codings if SUFFIXES[coding] in translation.suffixes)
+        accept = request.fields.get(b"accept-encoding")
+        coding = choose(accept, translation.codings if made else stored)
+        if coding is None:
+            return self._represent(request, base)
+        if coding in stored:
+            return self._stored(request, base, coding)
+        if representation is None or content is None:
+            return self._look(request, translation)
+        otherwise = partial(self._negotiated, request, base, made=False)
+        return self._codings.answer(request, representation, content, coding, otherwise)
+
+    def _stored(self, request: Request, base: _Found, coding: bytes) -> Answer:
+        """The answer with a variant that is stored beside the file."""
+        translation = base.translation
+        go_on = partial(self._stored_found, request, base, coding)
+        entry = self._get(self._key(translation.asked, coding))
+        if entry is None:
+            path = translation.job.path + translation.name + SUFFIXES[coding]
+            return Pending(translation.job._replace(path=path, suffixes=(), known=None), go_on)
+        entry.used = True
+        if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
+            return Pending(_job_again(entry), go_on)
+        return self._represent(request, _held(entry) if entry.outcome is Outcome.FILE else base)
+
+    def _stored_found(self, request: Request, base: _Found, coding: bytes, result: Result) -> Answer:
+        """Go on with the translation of a stored variant of what was asked for."""
+        asked = base.translation.asked
+        if self._is_of_another_release(result):
+            return Pending(self._job(asked.path), partial(self._found, request, asked))
+        if result.outcome not in _CERTAIN:
+            return self._errors.answer(request, _STATUS[result.outcome])
+        assert isinstance(result.job, Translate)
+        job = result.job._replace(known=None)
+        found = self._admit(asked, job, coding, result)
+        if found is None:
+            return Pending(job, partial(self._stored_found, request, base, coding))
+        # It may have gone meanwhile.
+        return self._represent(request, found if found.translation.outcome is Outcome.FILE else base)
+
+
+def _content(result: Result) -> Content:
+    """The content that a job has found."""
+    data = result.body if result.body is not None else result.file
+    assert result.identity is not None and data is not None
+    return Content(result.identity, data)
+
 
 def _held(entry: Translation) -> _Found:
     representation = entry.representation
     return _Found(entry, representation, representation.content if representation else None)
 
 
-def _job(entry: Translation) -> Translate:
+def _job_again(entry: Translation) -> Translate:
     """The job that looks again; what is known and at hand need not be opened again."""
     representation = entry.representation
     if representation is None or representation.content is None:

@@ -5,6 +5,7 @@ is a digest of what is sent, and a client that asks again is spared the transfer
 """
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from urllib.parse import parse_qsl
 
@@ -43,16 +44,25 @@ class Listings:
     """The listings of the directories beneath a root, and archives of them.
 
     ``template`` is the job without a path and a query, ``archive`` the one for an archive, without a path and a name;
-    None if there are to be none. ``small`` is the size up to which a helper reads a file of an archive itself.
+    None if there are to be none. ``small`` is the size up to which a helper reads a file of an archive itself;
+    ``withheld`` says what is left out of the archive of a directory (its path with the prefix) beside what is hidden.
     """
 
-    __slots__ = ("_archive", "_errors", "_fixed", "_small", "_template")
+    __slots__ = ("_archive", "_errors", "_fixed", "_small", "_template", "_withheld")
 
-    def __init__(self, template: List, errors: ErrorPages, archive: Walk | None = None, small: int = 0) -> None:
+    def __init__(
+        self,
+        template: List,
+        errors: ErrorPages,
+        archive: Walk | None = None,
+        small: int = 0,
+        withheld: Callable[[bytes], tuple[bytes, ...]] = lambda path: (),
+    ) -> None:
         self._template = template
         self._errors = errors
         self._archive = archive
         self._small = small
+        self._withheld = withheld
         self._fixed: FieldList = (*errors.extra, (b"Cache-Control", b"no-cache"), (b"Vary", b"Accept"))
 
     def job(self, request: Request, path: bytes) -> List | Walk:
@@ -60,7 +70,8 @@ class Listings:
         asked = _parameters(request.query)
         if self._archive is not None and asked.get("download") == "tar":
             name = request.path.rstrip(b"/").rpartition(b"/")[2]
-            return self._archive._replace(path=path, name=name or _NAMELESS)
+            hide = (*self._archive.hide, *self._withheld(self._archive.prefix + path))
+            return self._archive._replace(path=path, name=name or _NAMELESS, hide=hide)
         return _refine(self._template._replace(path=path), asked)
 
     def answer(self, request: Request, result: Result) -> Response:

@@ -28,7 +28,7 @@ _ICONS = (
     '<symbol id="u" viewBox="0 0 20 20"><path d="M10 16.5v-12M4.75 9.5 10 4.25l5.25 5.25"/></symbol></svg>'
 )
 _PARENT = (
-    '<tr class="up"><td><a href="../"><svg aria-hidden="true"><use href="#u"/></svg>'
+    '<tr class="up"><td><a href="UP"><svg aria-hidden="true"><use href="#u"/></svg>'
     "<span>Parent directory</span></a></td><td></td><td></td></tr>\n"
 )
 
@@ -56,12 +56,21 @@ def as_html(view: View) -> bytes:
 def _header(view: View, names: list[str]) -> str:
     """Where it is: a way back to each directory above."""
     crumbs = [
-        f'<li><a href="{"../" * (len(names) - depth)}"><bdi>{escape(name)}</bdi></a></li>'
+        f'<li><a href="{_up(view, len(names) - depth)}"><bdi>{escape(name)}</bdi></a></li>'
         for depth, name in enumerate(["Index", *names][:-1] if names else [])
     ]
     here = escape(names[-1]) if names else "Index"
     path = f'<nav aria-label="Path"><ol>{"".join(crumbs)}</ol></nav>\n' if crumbs else ""
     return f"<header>\n{path}<h1><bdi>{here}</bdi></h1>\n</header>\n"
+
+
+def _up(view: View, levels: int) -> str:
+    """The way to a directory above."""
+    return (_here(view) if view.here != "./" else "") + "../" * levels
+
+
+def _here(view: View) -> str:
+    return escape(view.here, quote=False)
 
 
 def _tools(view: View) -> str:
@@ -77,19 +86,21 @@ def _tools(view: View) -> str:
         for name, value in (("sort", SORT_NAMES[listing.sort]), ("order", "desc" if listing.descending else "asc"))
     )
     archive = '<a class="button" href="?download=tar" download>Download all (.tar)</a>' if view.archive else ""
-    clear = '<a class="button" href="./">Clear</a>' if view.search else ""
+    clear = f'<a class="button" href="{_here(view)}">Clear</a>' if view.search else ""
     return (
         f'<div class="tools"><p role="status">{count}{found}{note}</p>'
-        f'<form role="search" action="./">{kept}<input type="search" name="search" aria-label="Search names"'
-        f' placeholder="Search names" value="{escape(visible(view.search))}"><button>Search</button>{clear}</form>'
+        f'<form role="search" action="{_here(view)}">{kept}<input type="search" name="search"'
+        f' aria-label="Search names" placeholder="Search names" value="{escape(visible(view.search))}">'
+        f"<button>Search</button>{clear}</form>"
         f"{archive}</div>\n"
     )
 
 
 def _table(view: View, has_parent: bool) -> str:
-    rows = "".join(map(_row, view.listing.entries))
+    rows = "".join(_row(entry, view.here) for entry in view.listing.entries)
+    parent = _PARENT.replace("UP", _up(view, 1), 1) if has_parent else ""
     head = f"<thead><tr>{_heads(view)}</tr></thead>"
-    return f"<table>\n{head}\n<tbody>\n{_PARENT if has_parent else ''}{rows}</tbody>\n</table>\n"
+    return f"<table>\n{head}\n<tbody>\n{parent}{rows}</tbody>\n</table>\n"
 
 
 def _heads(view: View) -> str:
@@ -107,7 +118,7 @@ def _heads(view: View) -> str:
     return "".join(cells)
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: Entry, here: str) -> str:
     name = escape(visible(entry.name), quote=False)
     when = iso_time(entry.mtime_ns)
     if entry.is_directory:
@@ -118,8 +129,9 @@ def _row(entry: Entry) -> str:
             "",
             f'<data value="{entry.size}" title="{entry.size:,} bytes">{_size(entry.size)}</data>',
         )
+    href = escape(reference(entry, here), quote=False)
     return (
-        f'<tr><td><a href="{escape(reference(entry), quote=False)}"><svg aria-hidden="true"><use href="#{icon}"/></svg>'
+        f'<tr><td><a href="{href}"><svg aria-hidden="true"><use href="#{icon}"/></svg>'
         f"<span><bdi>{name}</bdi>{slash}</span></a></td><td>{size}</td>"
         f'<td><time datetime="{when}" title="{when[:10]} {when[11:-1]} UTC">{when[:10]} {when[11:16]}</time></td>'
         "</tr>\n"

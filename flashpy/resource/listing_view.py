@@ -26,6 +26,12 @@ class View(NamedTuple):
     search: bytes = b""
     archive: bool = False
 
+    @property
+    def here(self) -> str:
+        """A relative reference to the directory: its address may be without the closing slash."""
+        name = self.path.rpartition(b"/")[2]
+        return "./" + (quote_path(name).decode("ascii") + "/" if name else "")
+
     def query(self, page: int = 1, sort: Sort | None = None, descending: bool | None = None) -> str:
         """The query of another page, or of another order of it."""
         listing = self.listing
@@ -40,9 +46,10 @@ class View(NamedTuple):
         return "?" + urlencode(parts)
 
 
-def reference(entry: Entry) -> str:
-    """A relative reference to an entry (RFC 3986, 4.2), with a "./" before what could be taken for a scheme."""
-    return "./" + quote_path(entry.name).decode("ascii") + ("/" if entry.is_directory else "")
+def reference(entry: Entry, here: str = "./") -> str:
+    """A relative reference to an entry (RFC 3986, 4.2) of the directory that is ``here``, with a "./" before what could
+    be taken for a scheme."""
+    return here + quote_path(entry.name).decode("ascii") + ("/" if entry.is_directory else "")
 
 
 def iso_time(mtime_ns: int) -> str:
@@ -59,7 +66,7 @@ def as_json(view: View) -> bytes:
             "type": "directory" if entry.is_directory else "file",
             "size": None if entry.is_directory else entry.size,
             "mtime": iso_time(entry.mtime_ns),
-            "href": reference(entry),
+            "href": reference(entry, view.here),
         }
         for entry in listing.entries
     ]

@@ -1,34 +1,62 @@
-"""Earlier releases of a root: what they had under names with a content hash is served for a while longer.
+"""Releases: which directory a root is now, and which ones it has been lately.
 
-A page of the release before may still be open in a browser, or in a cache, and ask for its scripts only now. Such a
-name stands for one content for ever, so it does not matter which release has it.
+A deployment switches a symbolic link, or renames another directory into the root's place. As soon as one look finds
+that, all that is known of the release before is forgotten, so that nobody gets a page of the one and then a script of
+the other.
+
+What the releases before had under names with a content hash may be served for a while longer: a page of theirs may
+still be open in a browser, or in a cache, and ask for its scripts only now. Such a name stands for one content for
+ever, so it does not matter which release has it.
 """
 
+from flashpy.job.kinds import Outcome, Result, Translate
 from flashpy.routing.content_hash import has_content_hash
 
 MOST = 5
 """Releases that are kept in mind."""
 
 
-class Previous:
-    """The places of the releases before, each for ``keep`` seconds after another has come into its place."""
+class Releases:
+    """The release that a root is (``present``; empty if nobody has looked yet), and for ``keep`` seconds where those
+    before are."""
 
-    __slots__ = ("_keep", "_places")
+    __slots__ = ("_before", "_keep", "_place", "present")
 
     def __init__(self, keep: float) -> None:
         self._keep = keep
-        self._places: dict[bytes, float] = {}  # and until when; the last is the youngest
+        self._place = b""
+        self._before: dict[bytes, float] = {}  # places, and until when; the last is the youngest
+        self.present = b""
 
-    def add(self, place: bytes, now: float) -> None:
-        """A release is none any more (``now`` is monotonic)."""
-        self._places.pop(place, None)
-        if self._keep:
-            self._places[place] = now + self._keep
-        while len(self._places) > MOST:
-            del self._places[next(iter(self._places))]
+    def is_another(self, result: Result, now: float) -> bool:
+        """Whether the result of a translation is of another directory than the one that the root is (``now`` is
+        monotonic). If the root has become another, that is the present one from now on."""
+        release = result.release
+        if not release or (release == self.present and result.outcome is not Outcome.MOVED):
+            return False
+        assert isinstance(result.job, Translate)
+        if not self.present:
+            self._take(result)
+            return False
+        if result.job.release == self.present:  # else the look began before the last change
+            self._leave(now)
+            self._take(result)
+        return True
 
-    def roots(self, path: bytes, now: float) -> tuple[bytes, ...]:
-        """Where to look for what the present release has not: the directory first; nothing, if nowhere."""
-        if not self._places or not has_content_hash(path.rpartition(b"/")[2]):
+    def before(self, path: bytes, now: float) -> tuple[bytes, ...]:
+        """Where to look for what the present release has not, the youngest first; nowhere if its name has no hash."""
+        if not self._before or not has_content_hash(path.rpartition(b"/")[2]):
             return ()
-        return next(((place,) for place, until in reversed(self._places.items()) if until > now), ())
+        return tuple(place for place, until in reversed(self._before.items()) if until > now)
+
+    def _take(self, result: Result) -> None:
+        self.present = result.release
+        self._place = result.place
+
+    def _leave(self, now: float) -> None:
+        """What is present is so no more."""
+        self._before.pop(self._place, None)
+        if self._keep:
+            self._before[self._place] = now + self._keep
+        while len(self._before) > MOST:
+            del self._before[next(iter(self._before))]

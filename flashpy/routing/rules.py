@@ -62,6 +62,14 @@ class Rules:
                 found.update(rule.fields)
         return tuple(field for field in found.values() if field[1])
 
+    def aspect(self, path_asked: bytes) -> bytes:
+        """All that the fields of answers depend on of a path that is asked for: any of those with the same aspect may
+        stand for the others."""
+        marks = [b"%d" % number for number, rule in enumerate(self._rules) if rule.names(path_asked)]
+        if self._immutable and has_content_hash(path_asked.rpartition(b"/")[2]):
+            marks.append(b"#")
+        return b",".join(marks)
+
 
 class _Compiled:
     """A rule that can be asked; its fields by their names in lower case."""
@@ -78,10 +86,13 @@ class _Compiled:
             headers["Cache-Control"] = rule.cache_control
         self.fields = _encoded(headers)
 
+    def names(self, path: bytes) -> bool:
+        """Whether it names a path, and not just all."""
+        return self._paths is not None and self._paths.fullmatch(path) is not None
+
     def applies(self, path_asked: bytes, path_served: bytes, media_type: bytes) -> bool:
         """Whether it is a rule for this answer."""
-        paths = self._paths
-        if paths and not (paths.fullmatch(path_asked) or paths.fullmatch(path_served)):
+        if self._paths and not (self.names(path_asked) or self.names(path_served)):
             return False
         return not self._types or self._types.fullmatch(_essence(media_type)) is not None
 

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -10,13 +11,15 @@ from flashpy.access.attempts import Attempts
 from flashpy.access.guard import Access, Basic, Guard, Satisfy
 from flashpy.access.htpasswd import Users, parse
 from flashpy.access.networks import Networks
+from flashpy.access.signed import check_key
 from flashpy.errors import ConfigError
+from flashpy.http.coding import SUFFIXES
 from flashpy.http.cors import REQUEST_FIELDS, RESPONSE_FIELDS, Cors
 from flashpy.http.fields import check_field
 from flashpy.http.response import FieldList
 from flashpy.http.target import hidden
-from flashpy.routing.globs import compile_globs
-from flashpy.routing.pages import ErrorPaths
+from flashpy.routing.globs import compile_glob, compile_globs
+from flashpy.routing.pages import ErrorPaths, page_path
 from flashpy.routing.redirects import GONE_STATUSES, Redirect, Rewrite, Routes
 from flashpy.routing.rules import Rule, Rules
 from flashpy.routing.slash import Policy
@@ -31,6 +34,9 @@ SECURITY = {
 """What ``site.security_headers`` adds: nobody guesses types, frames the pages elsewhere, or learns more of an address
 than its origin."""
 
+_SHARED = re.compile(r"(?:public|s-maxage|proxy-revalidate)(?:\s*=.*)?\Z", re.IGNORECASE)
+"""Directives that are about shared caches."""
+
 T = TypeVar("T")
 
 
@@ -43,20 +49,27 @@ class SettingError(Exception):
 
 
 class Plan(NamedTuple):
-    """A site, compiled. ``fields`` are those of all answers that are not files; ``hide`` are expressions of
-    what ``hidden`` finds besides names with a dot, ``guarded`` of what has guards; ``slashes`` is None for what Files
-    does by itself."""
+    """A site, compiled. ``fields`` are those of all answers that are not files; ``private_rules`` are the rules for
+    what has a guard; ``hide`` are expressions of what ``hidden`` finds besides names with a dot; ``slashes`` is None
+    for what Files does by itself; ``fallback`` is empty if there is none."""
 
     fields: FieldList
     rules: Rules
+    private_rules: Rules
     routes: Routes
     access: Access
     cors: Cors
     pages: ErrorPaths
     slashes: Policy | None
-    guarded: tuple[bytes, ...]
+    fallback: bytes
     hide: tuple[bytes, ...]
     hidden: Callable[[bytes], bool]
+
+    def names(self, path: bytes, index: Iterable[str]) -> list[bytes]:
+        """The names under which what is asked for may be found: a guard of any of them guards it."""
+        names = [path] if self.slashes is None else [each.path for each in self.slashes.tries(path)]
+        directories = [name for name in names if name.endswith(b"/")]
+        return [*names, *(each + os.fsencode(name) for each in directories for name in index)]
 
 
 def plan(site: SiteSection, attempts: Attempts) -> Plan:
@@ -70,18 +83,20 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     for name, value in site.headers.items():
         _compile(("headers", name), partial(check_field, name, value))
     fields = Rules(base=base, immutable=False).fields(b"", b"", b"")
-    hide = _compile(("hide",), lambda: compile_globs(site.hide, beneath=True))
+    hide = _compile(("hide",), lambda: _pattern(site, site.hide))
     cors = _compile(("cors",), lambda: _cors(site.cors))
-    patterns = [_pattern(site, number) for number in range(len(site.access))]
+    if site.cache_control:
+        base = {**_without_cache_control(base), "Cache-Control": site.cache_control}
     return Plan(
         fields=(*SERVER, *fields, *cors.static),
-        rules=_rules(site, base),
+        rules=_rules(site, base, site.hashed_names),
+        private_rules=_rules(site, _private(base), immutable=False),
         routes=_routes(site),
-        access=Access([(pattern, _guard(site, number, attempts)) for number, pattern in enumerate(patterns)]),
+        access=Access([_guarded(site, number, attempts) for number in range(len(site.access))]),
         cors=cors,
         pages=_compile(("error_pages",), lambda: ErrorPaths(site.error_pages)),
         slashes=_slashes(site),
-        guarded=tuple(pattern.pattern for pattern in patterns),
+        fallback=_compile(("fallback",), lambda: page_path(site.fallback)) if site.fallback else b"",
         hide=(hide.pattern,) if hide else (),
         hidden=_hidden(site, hide),
     )
@@ -111,12 +126,25 @@ def _cors(cors: CorsSection) -> Cors:
     return Cors(cors.origins, headers, expose, cors.max_age, cors.credentials)
 
 
-def _rules(site: SiteSection, base: dict[str, str]) -> Rules:
+def _rules(site: SiteSection, base: dict[str, str], immutable: bool) -> Rules:
     rules = [Rule(rule.match, rule.types, rule.headers, rule.cache_control or None) for rule in site.rule]
     _each("rule", rules, lambda rule: Rules([rule]))
-    if site.cache_control:
-        base = {**base, "Cache-Control": site.cache_control}
-    return _compile(("cache_control",), lambda: Rules(rules, base, site.hashed_names))
+    return _compile(("cache_control",), lambda: Rules(rules, base, immutable))
+
+
+def _private(base: dict[str, str]) -> dict[str, str]:
+    """The same fields, but of a Cache-Control by which no shared cache keeps anything: what is said of all files in
+    general was not said of those that only some may have. A rule may say otherwise of them."""
+    others = _without_cache_control(base)
+    said = "".join(value for name, value in base.items() if name not in others)
+    kept = [part for each in said.split(",") if (part := each.strip()) and not _SHARED.match(part)]
+    if not any(part.lower() in ("private", "no-store") for part in kept):
+        kept.insert(0, "private")
+    return {**others, "Cache-Control": ", ".join(kept)}
+
+
+def _without_cache_control(base: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in base.items() if name.lower() != "cache-control"}
 
 
 def _routes(site: SiteSection) -> Routes:
@@ -132,12 +160,27 @@ def _route(section: RouteSection) -> Redirect | Rewrite:
     return kind(section.source, section.to, section.status, not section.missing, query, section.host)
 
 
-def _pattern(site: SiteSection, number: int) -> re.Pattern[bytes]:
+def _pattern(site: SiteSection, globs: Sequence[str]) -> re.Pattern[bytes] | None:
+    """One expression for what any of some globs matches, for what lies beneath, and for the files that answer for it:
+    with clean URLs its ".html", and the stored codings of either, which have the same content in them."""
+    pages = ["", ".html"] if site.clean_urls else [""]
+    codings = ["", *(SUFFIXES[coding.encode()].decode() for coding in site.precompressed)]
+    patterns = list(globs)
+    for pattern in globs:
+        for suffix in (page + coding for page in pages for coding in codings if page or coding):
+            with suppress(ValueError):  # what ends in a placeholder matches that by itself
+                compile_glob(pattern + suffix)
+                patterns.append(pattern + suffix)
+    return compile_globs(patterns, beneath=True)
+
+
+def _guarded(site: SiteSection, number: int, attempts: Attempts) -> tuple[re.Pattern[bytes], Guard]:
+    """What a table of access is about, and what it demands."""
     keys = ("access", str(number), "match")
-    pattern = _compile(keys, lambda: compile_globs(site.access[number].match, beneath=True))
+    pattern = _compile(keys, lambda: _pattern(site, site.access[number].match))
     if pattern is None:
         raise SettingError(keys, "there is no pattern in it.")
-    return pattern
+    return pattern, _guard(site, number, attempts)
 
 
 def _guard(site: SiteSection, number: int, attempts: Attempts) -> Guard:
@@ -147,7 +190,7 @@ def _guard(site: SiteSection, number: int, attempts: Attempts) -> Guard:
         networks = Networks(section.allow, section.deny) if section.allow or section.deny else None
         users = users_of(section)
         basic = Basic(section.realm, users, attempts) if users.hashes else None
-        keys = [key.encode() for key in section.keys]
+        keys = [check_key(key) for key in section.keys]
         return Guard(networks, keys, basic, Satisfy(section.satisfy))
 
     return _compile(("access", str(number)), make)

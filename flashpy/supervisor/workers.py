@@ -11,7 +11,7 @@ from functools import partial
 from typing import NoReturn, Protocol
 
 from flashpy.errors import StartError
-from flashpy.event.programs import Child, encode_arguments, spawn
+from flashpy.event.programs import Child, encode_arguments, spawn, watch_arguments
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
 from flashpy.process import set_title
@@ -257,7 +257,11 @@ class Workers:
                 child, process.disk = process.disk or self._spawn_disk(generation), None
                 self.send(process, Started(name, child.pid), [child.control.detach()])
             elif name == "encode":
-                child = self.spawn(name, encode_arguments(generation.confined), generation.identity)
+                arguments = encode_arguments(generation.confined, generation.config.cache)
+                child = self.spawn(name, arguments, generation.identity)
+                self.send(process, Started(name, child.pid), [child.control.detach()])
+            elif name == "watch" and generation.config.server.reload:
+                child = self.spawn(name, watch_arguments(generation.confined, generation.roots), generation.identity)
                 self.send(process, Started(name, child.pid), [child.control.detach()])
             elif name == "log" and generation.log is not None:
                 theirs, ours = generation.log.link()

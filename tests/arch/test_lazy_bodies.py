@@ -5,18 +5,11 @@ import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flashpy.http.request import Request
-from flashpy.job.kinds import List, Walk
-from flashpy.resource.answer import Answer, Pending
-from flashpy.resource.errors import ErrorPages
-from flashpy.resource.files import Files
-from flashpy.resource.listing import Listings
 from flashpy.server import Background, background
 from tests.running import Answer as Received
 from tests.running import Client, eventually
@@ -39,18 +32,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stack(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
-    """What ends with the test. Until then, queries that ask for an archive get one."""
-    roots = (os.fsencode(root),)
-    listings = Listings(List(roots, b"/"), ErrorPages(), Walk(roots, b"/", b""), small=1000)
-    others = Files.answer
-
-    def answer(self: Files, request: Request, path: bytes) -> Answer:
-        if not request.query:
-            return others(self, request, path)
-        return Pending(listings.job(request, path), partial(listings.answer, request))
-
-    monkeypatch.setattr(Files, "answer", answer)
+def stack() -> Iterator[ExitStack]:
+    """What ends with the test."""
     with ExitStack() as stack:
         yield stack
 
@@ -58,7 +41,8 @@ def stack(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
 def serve(stack: ExitStack, root: Path, architecture: str, **sections: Any) -> Background:
     """A server of an architecture until the test ends."""
     server = {"architecture": architecture, "concurrency": 2, "timeout_graceful_shutdown": 5.0}
-    return stack.enter_context(background(root, server=server, **sections))
+    site = {"listing": True, "listing_archive": True}
+    return stack.enter_context(background(root, server=server, site=site, cache={"small_file": 1000}, **sections))
 
 
 def connect(stack: ExitStack, server: Background) -> Client:

@@ -8,7 +8,7 @@ import pytest
 from flashpy.buffers import Aggregate, Descriptor, Slice
 from flashpy.cache.file import Content, FileCache
 from flashpy.cache.header import Representation, Variant, header_cache
-from flashpy.cache.pathname import Translation, pathname_cache
+from flashpy.cache.pathname import Asked, Translation, pathname_cache
 from flashpy.http.fields import http_date
 from flashpy.http.response import Response
 from flashpy.job.kinds import Identity, Outcome, Result, Translate
@@ -31,7 +31,7 @@ def representation(of: Identity | None = None, variant: Variant = HTML) -> Repre
 
 def translation(path: bytes = b"/a") -> Translation:
     """A translation of a path, to nothing yet."""
-    return Translation(path, Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
+    return Translation(Asked(path, path, path), Translate((b"/srv",), path), None, Result(Outcome.FILE), 1.0)
 
 
 def opened(path: Path) -> Descriptor:

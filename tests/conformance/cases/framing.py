@@ -38,7 +38,7 @@ def coded(body: bytes, *lines: bytes, method: bytes = b"GET") -> Step:
 
 def refused_length(id: str, demand: str, length: bytes, body: bytes = b"hello") -> Case:
     """A Content-Length that is none: 400, and the connection ends."""
-    return must(f"length-{id}", "9112 6.3", demand, sized(length, body), status(400), closed)
+    return must(f"length-{id}", "9112 6.3", f"400 and the end: {demand}", sized(length, body), status(400), closed)
 
 
 LENGTHS = (
@@ -129,7 +129,7 @@ TRANSFER = (
     must(
         "coding-not-chunked",
         "9112 6.3",
-        "a coding that is not chunked",
+        "an error and the end: a coding that is not chunked",
         ask(b"/probe.txt", b"Transfer-Encoding: gzip"),
         status(400, 501),
         closed,
@@ -137,7 +137,7 @@ TRANSFER = (
     must(
         "coding-identity",
         "9112 6.3",
-        "identity, which is no coding any more",
+        "an error and the end: identity, which is no coding any more",
         ask(b"/probe.txt", b"Transfer-Encoding: identity"),
         status(400, 501),
         closed,
@@ -145,7 +145,7 @@ TRANSFER = (
     must(
         "coding-not-last",
         "9112 6.3",
-        "chunked is not the last",
+        "an error and the end: chunked is not the last",
         ask(b"/probe.txt", b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"),
         status(400, 501),
         closed,
@@ -153,7 +153,7 @@ TRANSFER = (
     must(
         "coding-not-last-lines",
         "9112 6.3",
-        "chunked is not the last, on two lines",
+        "an error and the end: chunked is not the last, on two lines",
         coded(b"0\r\n\r\n", b"Transfer-Encoding: gzip"),
         status(400, 501),
         closed,
@@ -161,7 +161,7 @@ TRANSFER = (
     must(
         "coding-nearly",
         "9112 6.3",
-        "xchunked is not chunked",
+        "an error and the end: xchunked is not chunked",
         ask(b"/probe.txt", b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"),
         status(400, 501),
         closed,
@@ -169,7 +169,7 @@ TRANSFER = (
     must(
         "coding-quoted",
         "9112 6.3",
-        "a coding in quotes is none",
+        "an error and the end: a coding in quotes is none",
         ask(b"/probe.txt", b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"),
         status(400, 501),
         closed,
