@@ -2,12 +2,10 @@
 
 import errno
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,14 +141,15 @@ def _link(path: Path) -> None:
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        short = tempfile.mktemp(dir="/tmp")  # the path of a socket has to be
-        sock.bind(short)
-        shutil.move(short, path)
+        sock.bind(path.name)  # the whole path may be too long for one
 
 
 @pytest.mark.parametrize("make", [_link, os.mkfifo, _socket])
-def test_what_is_no_file_is_removed_and_not_followed(place: Path, make: Callable[[Path], None]) -> None:
+def test_what_is_no_file_is_removed_and_not_followed(
+    place: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor waited for."""
+    monkeypatch.chdir(place)
     make(place / name())
     files = files_in(place)
     assert find(files) is None
@@ -256,6 +255,7 @@ def test_a_writer_that_is_killed_leaves_no_entry(place: Path) -> None:
     script = f"""
 import os, signal, sys
 sys.path.insert(0, {str(REPOSITORY)!r})
+from flashpy.job import codedfiles
 from tests.job.test_codedfiles import files_in, name, result
 from pathlib import Path
 write = codedfiles.write_whole
