@@ -190,7 +190,10 @@ def plots(found: Json) -> str:
     for wanted in found["plots"]["plots"]:
         lines = [Line(title, list(points(found, wanted, server))) for server, title in found["servers"].items()]
         across = found["plots"]["across"]
-        panels.append(Panel(wanted["title"], across, [line for line in lines if line.points], wanted["logarithmic"]))
+        if any(line.points for line in lines):
+            panels.append(
+                Panel(wanted["title"], across, [line for line in lines if line.points], wanted["logarithmic"])
+            )
     title = found["title"].partition(":")[0]  # what follows is about the ratios of the bars
     return plot.draw(title, "median, least to greatest", panels)
 
