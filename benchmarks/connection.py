@@ -11,9 +11,9 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 OK = b"HTTP/1.1 200 "
 
 
-def request(path: str) -> bytes:
+def request(path: str, *fields: str) -> bytes:
     """The request for a path, as bytes."""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *fields, "", ""]).encode()
 
 
 class Connection:
@@ -24,7 +24,7 @@ class Connection:
     ) -> None:
         self.poll, self.done, self.failed = poll, done, failed
         self.intended = 0.0
-        self.size = 0
+        self.size: int | None = 0
         self.head = bytearray()
         self.left = -1
         """Bytes of the body that are still to come, or -1 while the head is incomplete."""
@@ -37,8 +37,8 @@ class Connection:
         self.socket.connect_ex(poll.address)
         poll.add(self)
 
-    def get(self, message: bytes, size: int, intended: float) -> None:
-        """Send a request whose answer shall have a body of ``size`` bytes."""
+    def get(self, message: bytes, size: int | None, intended: float) -> None:
+        """Send a request whose answer shall have a body of ``size`` bytes, if that is known."""
         self.intended, self.size = intended, size
         self.left, self.busy = -1, True
         self.head.clear()
@@ -80,9 +80,9 @@ class Connection:
             if (end := self.head.find(b"\r\n\r\n")) < 0:
                 return None
             length = LENGTH.search(self.head, 0, end + 2)
-            if not self.head.startswith(OK) or not length or int(length[1]) != self.size:
+            if not self.head.startswith(OK) or not length or self.size not in (None, int(length[1])):
                 return self.fail(self.head[: self.head.find(b"\r\n")].decode("latin-1"))
-            self.left = self.size - (len(self.head) - end - 4)
+            self.left = int(length[1]) - (len(self.head) - end - 4)
         else:
             self.left -= number
         if self.left == 0:

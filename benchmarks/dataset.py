@@ -71,9 +71,9 @@ class Copies:
         return f"the files of the log, {COPIES} times"
 
     @property
-    def count(self) -> int:
-        """Files."""
-        return len(trace.kept()[1]) * COPIES
+    def inodes(self) -> int:
+        """Files and directories that its image has room for."""
+        return len(trace.kept()[1]) * COPIES * 5 // 4
 
     def write(self, root: Path) -> None:
         """Write the files."""

@@ -21,16 +21,16 @@ from benchmarks.harness import UnavailableError
 
 
 class Imaged(Protocol):
-    """What an image is made of: a tree of so many files, in so many 10^6 bytes."""
+    """What an image is made of: a tree, in so many 10^6 bytes, with room for so many files and directories."""
 
     @property
     def name(self) -> str: ...
     @property
     def title(self) -> str: ...
     @property
-    def count(self) -> int: ...
-    @property
     def image_mb(self) -> int: ...
+    @property
+    def inodes(self) -> int: ...
     def write(self, root: Path) -> None:
         """Write the files."""
         ...
@@ -126,6 +126,6 @@ def build(tree: Imaged, image: Path, place: Path) -> None:
     blocks = "-b", "4096", "-I", "256"
     # Nothing may be left to be initialised later, or the kernel would do it during the measurements.
     eager = "lazy_itable_init=0,lazy_journal_init=0"
-    call("mkfs.ext4", "-q", "-F", *blocks, "-m", "0", "-N", str(tree.count * 5 // 4), "-E", eager, str(image))
+    call("mkfs.ext4", "-q", "-F", *blocks, "-m", "0", "-N", str(tree.inodes), "-E", eager, str(image))
     with attached(image, writable=True) as device, mounted(device, place, writable=True):
         tree.write(place)

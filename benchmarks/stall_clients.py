@@ -21,10 +21,10 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle
 
 from benchmarks.connection import Connection, Poll, request
-from benchmarks.tree import HOT, SEED, TREES, Tree
+from benchmarks.tree import HOT, SEED, TREES, BesideTree, Tree
 
 RATE = 100.0
 """Probes per second."""
@@ -64,13 +64,68 @@ class Readers:
         """Count the answer if it fell into the measurement, and go on."""
         if self.window[0] <= time.perf_counter() < self.window[1]:
             self.answered += 1
-            self.octets += connection.size
+            self.octets += connection.size or 0
         self.ask(connection)
 
     def failed(self, connection: Connection, reason: str) -> None:
         """Count the failure, and go on with a new connection."""
         self.errors[f"reader: {reason}"] += 1
         self.start(1)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one client asks for again and again beside the others: requests in turn, and what the head of an answer has
+    in it where the server has done what was asked."""
+
+    messages: tuple[bytes, ...]
+    sign: bytes
+
+
+def works(tree: BesideTree) -> dict[str, Work]:
+    """What may be asked for beside, by name. Who refuses the file as it is waits until it is coded."""
+    wanted = "Accept-Encoding: br, identity;q=0"
+    return {
+        "coding": Work(tuple(request(path, wanted) for path in tree.texts), b"\r\ncontent-encoding: br\r\n"),
+        "listing": Work((request(tree.many),), b"\r\ncontent-type: text/html"),
+    }
+
+
+@dataclass
+class Beside:
+    """A closed-loop client on a connection of its own, which asks for what takes a helper long."""
+
+    name: str
+    poll: Poll
+    work: Work
+    window: tuple[float, float]
+    answered: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.messages = cycle(self.work.messages)
+
+    def start(self) -> None:
+        """Open the connection and send the first request."""
+        self.ask(Connection(self.poll, self.done, self.failed))
+
+    def ask(self, connection: Connection) -> None:
+        """Ask for what is next."""
+        connection.get(next(self.messages), None, 0.0)
+
+    def done(self, connection: Connection) -> None:
+        """Count what has been done, and go on."""
+        if self.window[0] <= time.perf_counter() < self.window[1]:
+            if self.work.sign in connection.head.lower():
+                self.answered += 1
+            else:
+                self.errors[f"{self.name}: an answer of another kind"] += 1
+        self.ask(connection)
+
+    def failed(self, connection: Connection, reason: str) -> None:
+        """Count the failure, and go on with a new connection."""
+        self.errors[f"{self.name}: {reason}"] += 1
+        self.start()
 
 
 @dataclass
@@ -157,13 +212,19 @@ def preferred() -> None:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
-def load(port: int, tree: Tree, clients: int, warm_up: float, seconds: float) -> dict[str, object]:
+def load(
+    port: int, tree: Tree, clients: int, warm_up: float, seconds: float, beside: Sequence[str]
+) -> dict[str, object]:
     """Warm up, measure, wait for the last answers; return the figures and the errors."""
     poll = Poll(port)
     start = time.perf_counter() + 0.1
     window = (start + warm_up, start + warm_up + seconds)
     probe, readers = Probe(poll, window), Readers(poll, tree, window)
     readers.start(clients)
+    asked = works(tree) if isinstance(tree, BesideTree) else {}
+    others = [Beside(name, poll, asked[name], window) for name in beside]
+    for other in others:
+        other.start()
     gc.collect()
     gc.disable()
     for number in count():
@@ -176,7 +237,9 @@ def load(port: int, tree: Tree, clients: int, warm_up: float, seconds: float) ->
     while probe.waiting and time.perf_counter() < window[1] + GRACE:
         poll.step(0.01)
     probe.give_up()
-    return {"figures": figures(probe, readers), "errors": dict(probe.errors + readers.errors)}
+    rates = {f"{other.name}_rate": other.answered / seconds for other in others}
+    errors = sum((other.errors for other in others), probe.errors + readers.errors)
+    return {"figures": figures(probe, readers) | rates, "errors": dict(errors)}
 
 
 def main() -> int:
@@ -187,9 +250,10 @@ def main() -> int:
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--warm-up", type=float, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--beside", nargs="*", default=[])
     o = parser.parse_args()
     preferred()
-    print(json.dumps(load(o.port, TREES[o.tree], o.clients, o.warm_up, o.seconds)))
+    print(json.dumps(load(o.port, TREES[o.tree], o.clients, o.warm_up, o.seconds, o.beside)))
     return 0
 
 

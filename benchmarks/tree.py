@@ -75,9 +75,43 @@ class DiskTree(Tree):
     """Seconds of load before a measurement. Bodies: about what it takes to fill the memory at the disk's pace.
     Names: short, because all the inodes (12.5 MB) have come in after some 12 seconds, and stay."""
 
+    @property
+    def inodes(self) -> int:
+        """Files and directories that its image has room for."""
+        return self.count * 5 // 4
+
     def write(self, root: Path) -> None:
         """Write the tree and the hot file, in the order of the paths."""
         write_files(root, sorted([*self.files, HOT]))
+
+
+@dataclass(frozen=True)
+class BesideTree(DiskTree):
+    """A tree of the stall test that has large texts too, and one directory of very many names."""
+
+    texts: tuple[str, ...] = tuple(f"/texts/{number:02}.txt" for number in range(24))
+    text_bytes: int = 3_000_000
+    many: str = "/many/"
+    names: int = 100_000
+
+    @property
+    def inodes(self) -> int:
+        """Files and directories that its image has room for."""
+        return super().inodes + self.names + 100
+
+    def write(self, root: Path) -> None:
+        """Write the tree, the texts and the names."""
+        super().write(root)
+        draw = random.Random(SEED)
+        words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(5_000)]
+        (root / "texts").mkdir()
+        for path in self.texts:
+            text = " ".join(draw.choices(words, k=self.text_bytes // 3))[: self.text_bytes]
+            (root / path.lstrip("/")).write_text(text)
+        directory = root / self.many.strip("/")
+        directory.mkdir()
+        for number in range(self.names):
+            (directory / f"name-{number:06}.txt").touch()
 
 
 def write_files(root: Path, files: Iterable[tuple[str, int]]) -> None:
@@ -96,5 +130,6 @@ TREES = {
     for tree in (
         DiskTree("bodies", "6,000 files, 600 MB", 6_000, 12 * 1024, 2.085, image_mb=900, warm_up=8.0),
         DiskTree("names", "40,000 cold files of 1 KiB", 40_000, 1024, 0.0, image_mb=350, warm_up=2.0),
+        BesideTree("beside", "6,000 files, 600 MB", 6_000, 12 * 1024, 2.085, image_mb=1050, warm_up=8.0),
     )
 }

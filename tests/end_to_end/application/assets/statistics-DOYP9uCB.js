@@ -1,0 +1,3 @@
+export function show(main) {
+  main.innerHTML = "<h1>Statistics</h1>";
+}
