@@ -23,7 +23,7 @@ from flashpy.now import Now
 
 _log = logging.getLogger("flashpy.helpers")
 
-_MAX_KILLS, _MAX_LOSSES = 2, 10
+_MAX_LOSSES = 10
 _CMSG_ROOM = socket.CMSG_SPACE(4)
 
 Done = Callable[[Result], None]
@@ -33,6 +33,9 @@ J = TypeVar("J", bound=Job)
 
 class Task(Generic[J]):
     """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
+
+    most_kills = 2
+    """Helpers that it may kill before it is given up."""
 
     __slots__ = ("began", "job", "kills", "losses", "since", "waiting")
 
@@ -59,7 +62,7 @@ class Task(Generic[J]):
         """A helper has died with it, perhaps of it; whether another is to try."""
         self.kills += blame
         self.losses += 1
-        return self.kills < _MAX_KILLS and self.losses < _MAX_LOSSES
+        return self.kills < self.most_kills and self.losses < _MAX_LOSSES
 
 
 T = TypeVar("T", bound=Task)  # type: ignore[type-arg]

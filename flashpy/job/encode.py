@@ -185,7 +185,8 @@ def _zstd() -> Encoder:
     def begin(level: int, size: int) -> Compressor:
         compressor = zstd.ZstdCompressor(level)
         compressor.set_pledged_input_size(size)  # what is small takes little memory, and fewer bytes
-        return compressor
+        made: Compressor = compressor
+        return made
 
     return Encoder("zstd", zstd.zstd_version, begin)
 
