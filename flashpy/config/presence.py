@@ -22,6 +22,8 @@ def absences(config: Config) -> Iterator[Finding]:
         parent = os.path.dirname(path)
         if parent and not os.path.isdir(parent):
             yield Finding(keys, f"there is no directory {parent}.")
+    if (coded := config.cache.coded_directory) and not os.path.isdir(coded):
+        yield Finding(("cache", "coded_directory"), f"there is no directory {coded}.")
 
 
 def file_at(site: SiteSection, path: bytes) -> bytes:

@@ -146,7 +146,8 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         "mount": [{"path": "/docs/", "root": str(tmp_path / "nowhere")}],
         "keep_releases": 60,
     }
-    read = msgspec.convert({"site": site, "log": {"access_file": str(tmp_path / "logs" / "access.log")}}, Config)
+    log, cache = {"access_file": str(tmp_path / "logs" / "access.log")}, {"coded_directory": str(tmp_path / "coded")}
+    read = msgspec.convert({"site": site, "log": log, "cache": cache}, Config)
     assert {(".".join(finding.keys), finding.error) for finding in absences(read)} == {
         ("site.allowed_roots", True),
         ("site.mount.0.root", True),
@@ -154,6 +155,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         ("site.error_pages.5xx", True),
         ("site.keep_releases", False),
         ("log.access_file", True),
+        ("cache.coded_directory", True),
     }
 
 
