@@ -5,7 +5,7 @@ from functools import partial
 from flashpy.buffers import Slice
 from flashpy.cache.coded import Coded, coded_of, key_of
 from flashpy.cache.file import Content
-from flashpy.cache.header import Representation
+from flashpy.cache.header import Link, Representation
 from flashpy.http.coding import refuses_identity
 from flashpy.http.request import Request
 from flashpy.http.response import Response
@@ -34,6 +34,10 @@ class Codings:
     def answer(self, request: Request, plain: Representation, content: Content, coding: bytes) -> Answer | None:
         """The answer in a coding of what is at hand. None if that is to be sent in another: the coded form is no
         smaller, or takes so long that it is made for those who come later."""
+        link = plain.coded.get(coding)
+        if link is not None and (known := link.representation) is not None and known.content is not None:
+            known.used = known.content.used = True
+            return self._semantics.answer(request, known, known.content)
         source = content.data.file if isinstance(content.data, Slice) else content.data
         job = Encode(source, plain.identity, coding, LEVELS[coding])
         coded = self._caches.coded.get(key_of(job))
@@ -79,6 +83,8 @@ class Codings:
             representation = Representation(content.identity, variant, self._now.wall)
         representation.take_content(content)
         representation.used = True
+        if plain.users:  # the cache has it: from now on it leads there
+            plain.coded.setdefault(coding, Link()).take(representation)
         if is_new:
             headers.put((content.identity, variant), representation)
         return self._semantics.answer(request, representation, content)
