@@ -20,7 +20,10 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 _RULESET = struct.Struct("=QQQ")  # struct landlock_ruleset_attr: an older kernel takes its zeros for what they are
 _PATH_BENEATH = struct.Struct("=Qi")  # struct landlock_path_beneath_attr, which is packed
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_REG = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 8
+_READ = _READ_FILE | _READ_DIR
+_WRITE = _WRITE_FILE | _REMOVE_FILE | _MAKE_REG  # a rename within a directory takes no more
+_OF_FILES = _READ_FILE | _WRITE_FILE
 
 
 class _Step(NamedTuple):
@@ -68,9 +71,10 @@ def describe(number: int) -> str:
     return f"Landlock (ABI {number}) confines " + ", ".join(step.words for step in _steps(number)) + "."
 
 
-def restrict(readable: Sequence[bytes | str] = ()) -> int:
-    """From now on let the calling thread read what is at or beneath these paths, and open nothing else: no writing,
-    creating or executing, no TCP port bound or connected to, as far as the kernel's version goes.
+def restrict(readable: Sequence[bytes | str] = (), writable: Sequence[bytes | str] = ()) -> int:
+    """From now on let the calling thread read what is at or beneath these paths, make, write, rename and remove
+    regular files where they are ``writable``, and open nothing else: no other writing or creating, no executing, no TCP
+    port bound or connected to, as far as the kernel's version goes.
 
     This cannot be undone, and holds for all children and threads that come later, but not for threads that exist
     already (landlock_restrict_self(2)): call it before there are any. A path that leads nowhere is left out. It also
@@ -89,7 +93,9 @@ def restrict(readable: Sequence[bytes | str] = ()) -> int:
     ruleset = _call(_SYS_CREATE_RULESET, handled, len(handled), 0)
     try:
         for path in readable:
-            _allow_reading(ruleset, path)
+            _allow(ruleset, path, _READ)
+        for path in writable:
+            _allow(ruleset, path, _READ | _WRITE)
         _forgo_privileges()
         _call(_SYS_RESTRICT_SELF, ruleset, 0)
     finally:
@@ -101,7 +107,7 @@ def _steps(number: int) -> list[_Step]:
     return [step for step in _STEPS if step.abi <= number]
 
 
-def _allow_reading(ruleset: int, path: bytes | str) -> None:
+def _allow(ruleset: int, path: bytes | str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
@@ -109,7 +115,8 @@ def _allow_reading(ruleset: int, path: bytes | str) -> None:
             raise
         return  # a right to what cannot be reached is of no use
     try:
-        rights = _READ_FILE | _READ_DIR if stat.S_ISDIR(os.fstat(place).st_mode) else _READ_FILE
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            rights &= _OF_FILES
         _call(_SYS_ADD_RULE, ruleset, _RULE_PATH_BENEATH, _PATH_BENEATH.pack(rights, place), 0)
     finally:
         os.close(place)

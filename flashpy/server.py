@@ -22,6 +22,7 @@ from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.event.programs import LocalStarter
 from flashpy.event.sockets import flat, listen, url_of
+from flashpy.job.codedfiles import why_unfit
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
 
@@ -67,10 +68,13 @@ class Server:
         check_roots(self.config)
         if self.config.server.reload:
             raise StartError("server.reload is for the command line: flashpy --reload.")
+        check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server
             self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))
-            self._architecture = architecture(self.config, self._sockets, self._metrics, LocalStarter())
+            self._architecture = architecture(
+                self.config, self._sockets, self._metrics, LocalStarter(cache=self.config.cache)
+            )
             await self._architecture.start()
         except BaseException:
             await self._close()
@@ -121,6 +125,31 @@ def check_roots(config: Config) -> None:
     """
     for root in config.served:
         check_root(root)
+
+
+def check_coded_directory(config: Config, uid: int) -> None:
+    """Whether coded forms can be kept where they are to be, by helpers of this user.
+
+    Raises:
+        StartError: they cannot: why, and what to do.
+    """
+    path = config.cache.coded_directory
+    if not path:
+        return
+    try:
+        why = why_unfit(os.stat(path), uid)
+    except OSError as error:
+        why = f"cannot be used ({error.strerror})"
+    if not why and not os.access(path, os.W_OK):  # a file system that is mounted for reading only
+        why = "cannot be written to"
+    real = os.path.realpath(path)
+    beneath = [
+        root for root in config.roots if os.path.commonpath([real, os.path.realpath(root)]) == os.path.realpath(root)
+    ]
+    if not why and beneath:
+        why = f"is beneath {beneath[0]!r}, so that it would be served"
+    if why:
+        raise StartError(f"The directory {path!r} (cache.coded_directory) {why}; name one of its own for it.")
 
 
 def check_root(root: str) -> None:

@@ -158,6 +158,8 @@ class CacheSection(Struct, frozen=True, forbid_unknown_fields=True):
     descriptors: Count = 1_000
     coded_entries: Count = 2_000
     coded_bytes: Count = 32 * 2**20
+    coded_directory: str = ""
+    coded_directory_bytes: Count = 2**30
     small_file: Annotated[int, Meta(ge=0, le=128 * 2**10)] = 32 * 2**10
 
 

@@ -27,7 +27,7 @@ EXAMPLES = sorted((REPOSITORY / "conf").glob("*.toml"))
 
 HASH = "$2b$04$" + "." * 53
 """In the form of bcrypt's; no password has it."""
-PATHS = {"root", "allowed_roots", "htpasswd", "key_file", "access_file", "pid_file"}
+PATHS = {"root", "allowed_roots", "htpasswd", "key_file", "access_file", "pid_file", "coded_directory"}
 """Keys that name files and directories."""
 CONTENTS = {"htpasswd": f"alice:{HASH}\n", "key_file": "0123456789abcdef\n"}
 """What must be in those that are read with the configuration."""

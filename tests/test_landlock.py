@@ -84,6 +84,39 @@ def test_what_is_beneath_a_root_is_read(place: Path, user: int) -> None:
 
 
 @needs_landlock
+def test_files_are_made_written_renamed_and_removed_where_they_may_be(place: Path, user: int) -> None:
+    """And nothing else is made there, nor any file elsewhere."""
+    root, beside = place / "root", place / "beside"
+
+    def turn_over(directory: Path) -> None:
+        for content in (b"one", b"two"):  # the second replaces the first
+            fd = os.open(directory / "new", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            os.write(fd, content)
+            os.close(fd)
+            os.rename(directory / "new", directory / "old")
+            assert (directory / "old").read_bytes() == content
+        os.unlink(directory / "old")
+
+    def run() -> list[str]:
+        landlock.restrict(writable=[os.fspath(root), os.fspath(beside / "file")])
+        trials = (
+            lambda: turn_over(root),
+            lambda: turn_over(root / "dir"),
+            lambda: os.listdir(root),
+            lambda: os.close(os.open(beside / "file", os.O_RDWR)),
+            lambda: turn_over(beside),
+            lambda: os.unlink(beside / "file"),
+            lambda: os.mkdir(root / "made"),
+            lambda: os.symlink("file", root / "made"),
+            lambda: os.mkfifo(root / "made"),
+            lambda: os.rmdir(root / "dir"),
+        )
+        return [trial(what) for what in trials]
+
+    assert in_child(run, user) == ["done"] * 4 + ["EACCES"] * 6
+
+
+@needs_landlock
 def test_without_roots_nothing_is_opened(place: Path, user: int) -> None:
     assert confined(user, [], (place / "root" / "file").read_bytes, lambda: os.listdir("/")) == ["EACCES", "EACCES"]
 

@@ -10,7 +10,7 @@ from flashpy.config.files import Keys
 from flashpy.http.target import NO_FILE, normalise, parse_target
 from flashpy.routing.glob_syntax import Element, OneOf, Span, read
 from flashpy.routing.globs import compile_globs
-from flashpy.routing.pages import ErrorPaths
+from flashpy.routing.pages import page_path
 from flashpy.routing.redirects import Redirected, Routes
 from flashpy.settings import AccessSection, Config, SiteSection
 from flashpy.site.plan import plan
@@ -64,10 +64,7 @@ def _names(site: SiteSection) -> Iterator[Finding]:
     for suffix, kind in site.media_types.items():
         if not _MEDIA_TYPE.fullmatch(kind):
             yield Finding(("media_types", suffix), f'{kind!r} is no media type; write one such as "text/plain".')
-    if site.listing_archive and any(map(_demands, site.access)):
-        why = "what site.access guards is in no archive, for nobody judges the files of one."
-        yield Finding(("listing_archive",), why, error=False)
-    elif site.listing_archive and not site.listing:
+    if site.listing_archive and not site.listing:
         yield Finding(("listing_archive",), "nothing is offered without site.listing.", error=False)
 
 
@@ -76,27 +73,18 @@ def _names(site: SiteSection) -> Iterator[Finding]:
 
 def _pages(site: SiteSection, hidden: Callable[[bytes], bool]) -> Iterator[Finding]:
     for keys, path in pages_of(site):
-        if path is None:
-            yield Finding(keys, 'this is no path of a page; write one such as "/index.html".')
-        elif hidden(path):
+        if hidden(path):
             yield Finding(
                 keys, f"{path.decode(errors='replace')} is hidden (site.hide, site.dotfiles): it is never sent."
             )
 
 
-def pages_of(site: SiteSection) -> Iterator[tuple[Keys, bytes | None]]:
-    """The files that answer for others: their keys, and their paths as requests have them; None for what is no path."""
+def pages_of(site: SiteSection) -> Iterator[tuple[Keys, bytes]]:
+    """The files that answer for others: their keys, and their paths as requests have them."""
     if site.fallback:
-        yield ("fallback",), _page("404", site.fallback)
+        yield ("fallback",), page_path(site.fallback)
     for status, text in site.error_pages.items():
-        yield ("error_pages", status), _page(status, text)
-
-
-def _page(status: str, text: str) -> bytes | None:
-    try:
-        return ErrorPaths({status: text}).path(int(status.replace("x", "9")))
-    except ValueError:
-        return None
+        yield ("error_pages", status), page_path(text)
 
 
 # Mounts
@@ -171,11 +159,11 @@ def _access(site: SiteSection) -> Iterator[Finding]:
 
 
 def _shared_caching(site: SiteSection) -> Iterator[Finding]:
-    """What shared caches may keep though it is guarded (RFC 9111, 3.5)."""
+    """What shared caches may keep though it is guarded (RFC 9111, 3.5): by a rule, for what is said of all files in
+    general is not said of those (site.plan)."""
     if not any(map(_demands, site.access)):
         return
-    places: list[tuple[Keys, Sequence[str], str]] = [(("cache_control",), ("**",), site.cache_control)]
-    places += _cache_controls(("headers",), ("**",), site.headers)
+    places: list[tuple[Keys, Sequence[str], str]] = []
     for number, rule in enumerate(site.rule):
         above = ("rule", str(number))
         places.append(((*above, "cache_control"), rule.match, rule.cache_control))

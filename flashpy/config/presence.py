@@ -46,7 +46,7 @@ def _directories(site: SiteSection) -> Iterator[Finding]:
 
 def _pages(site: SiteSection) -> Iterator[Finding]:
     for keys, path in pages_of(site):
-        if path is not None and not os.path.isfile(place := file_at(site, path)):
+        if not os.path.isfile(place := file_at(site, path)):
             yield Finding(keys, f"there is no file {os.fsdecode(place)}.")
 
 

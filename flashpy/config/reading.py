@@ -25,7 +25,8 @@ _SITE_PATHS = (
     *("access.htpasswd", "access.key_file"),
 )
 _PATHS = frozenset(
-    {"log.access_file", "server.pid_file"} | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
+    {"log.access_file", "server.pid_file", "cache.coded_directory"}
+    | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
 )
 """Keys that are paths."""
 _NO_PATH = {"log.access_file": "-"}
@@ -49,7 +50,7 @@ def load_with_places(
     """Read the file (if any) and what it includes, lay the overrides (section -> key -> value) over it, and check the
     whole. Fallbacks are for keys that nobody sets, instead of the defaults.
 
-    Relative paths (``root``, ``allowed_roots``, ``access_file``, ``pid_file``) in a file are taken from the file's own
+    Relative paths (``root``, ``allowed_roots``, ``access_file`` and others) in a file are taken from the file's own
     directory.
 
     Raises:

@@ -68,6 +68,7 @@ class CpuPool(Pool[_Task]):
         self._starting: asyncio.Task[None] | None = None
         self._pause = 0.0
         self._not_before = 0.0  # monotonic; it is not started again
+        self._noted: set[int] = set()  # errors of the directory of coded forms that have been told
 
     async def close(self) -> None:
         """End all helpers. Jobs that are not done are dropped."""
@@ -148,6 +149,11 @@ class CpuPool(Pool[_Task]):
         if isinstance(job, Encode):
             return f"Coding {job.identity.size} bytes with {job.coding.decode()}"
         return "Checking a password"
+
+    def _not_kept(self, error: int) -> None:
+        if error not in self._noted:
+            self._noted.add(error)
+            _log.warning("What is compressed is not kept in cache.coded_directory: %s.", os.strerror(error))
 
     # Helpers
 

@@ -36,6 +36,8 @@ _MOUNTS = "/proc/self/mountinfo"
 class _Task(Task[DiskJob]):
     """A job that is for a device."""
 
+    most_kills = 3  # a disk job is soon done, and it may not have been the job that killed them
+
     __slots__ = ("device", "stale")
 
     def __init__(self, job: DiskJob, device: int, now: float) -> None:

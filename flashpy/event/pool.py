@@ -23,7 +23,7 @@ from flashpy.now import Now
 
 _log = logging.getLogger("flashpy.helpers")
 
-_MAX_KILLS, _MAX_LOSSES = 2, 10
+_MAX_LOSSES = 10
 _CMSG_ROOM = socket.CMSG_SPACE(4)
 
 Done = Callable[[Result], None]
@@ -33,6 +33,9 @@ J = TypeVar("J", bound=Job)
 
 class Task(Generic[J]):
     """A job with everyone who waits for it: whom to tell, whether he still wants it, and until when he waits."""
+
+    most_kills = 2
+    """Helpers that it may kill before it is given up."""
 
     __slots__ = ("began", "job", "kills", "losses", "since", "waiting")
 
@@ -59,7 +62,7 @@ class Task(Generic[J]):
         """A helper has died with it, perhaps of it; whether another is to try."""
         self.kills += blame
         self.losses += 1
-        return self.kills < _MAX_KILLS and self.losses < _MAX_LOSSES
+        return self.kills < self.most_kills and self.losses < _MAX_LOSSES
 
 
 T = TypeVar("T", bound=Task)  # type: ignore[type-arg]
@@ -124,6 +127,9 @@ class Pool(ABC, Generic[T]):
     def _remark(self, task: T, result: Result) -> None:
         """Say of a result what people should know."""
 
+    def _not_kept(self, error: int) -> None:
+        """A helper says that what it makes cannot be kept."""
+
     # The life of a helper
 
     def _born(self, pid: int, pipe: socket.socket) -> None:
@@ -161,7 +167,7 @@ class Pool(ABC, Generic[T]):
         except OSError:  # it died with our job unread (ECONNRESET)
             self._lost(helper, blame=False)
             return
-        if not size or helper.task is None:
+        if not size:
             self._lost(helper)
             return
         try:
@@ -170,7 +176,12 @@ class Pool(ABC, Generic[T]):
             _log.error("Helper %d talks nonsense (%s); it is replaced.", helper.pid, error)
             self._lost(helper)
             return
-        self._done(helper, _checked(result))
+        if result.outcome is Outcome.NOT_KEPT:
+            self._not_kept(result.error)
+        elif helper.task is None:
+            self._lost(helper)
+        else:
+            self._done(helper, _checked(result))
 
     def _done(self, helper: Helper[T], result: Result) -> None:
         """A helper has done its job."""

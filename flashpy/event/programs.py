@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from flashpy import libraries
 from flashpy.errors import StartError
 from flashpy.privileges import Identity
+from flashpy.settings import CacheSection
 
 _TITLE_ROOM = "." * 64
 _END_SECONDS = 5.0
@@ -80,10 +81,12 @@ class LocalStarter:
     """Starts programs as children of this process (a Starter).
 
     ``sandbox`` are the directories beneath which disk helpers may read; without any, helpers may what the user may.
+    ``cache`` says where coded forms are kept.
     """
 
-    def __init__(self, sandbox: Sequence[bytes | str] = ()) -> None:
+    def __init__(self, sandbox: Sequence[bytes | str] = (), cache: CacheSection | None = None) -> None:
         self._sandbox = sandbox
+        self._cache = cache or CacheSection()
 
     async def start(self, name: str) -> Program:
         """See Starter. Off the loop: running a program may have to read it from the disk."""
@@ -91,13 +94,15 @@ class LocalStarter:
 
     def _spawn(self, name: str) -> Program:
         if name == "encode":
-            return spawn(name, encode_arguments(bool(self._sandbox)))
+            return spawn(name, encode_arguments(bool(self._sandbox), self._cache))
         return spawn(name, self._sandbox if name == "disk" else ())
 
 
-def encode_arguments(confined: bool) -> list[str]:
+def encode_arguments(confined: bool, cache: CacheSection) -> list[str]:
     """The arguments of the program "encode"."""
-    return ["confined" if confined else "free", *libraries.directories()]
+    directory = os.path.abspath(cache.coded_directory) if cache.coded_directory else ""
+    rights = "confined" if confined else "free"
+    return [rights, directory, str(cache.coded_directory_bytes), *libraries.directories()]
 
 
 def watch_arguments(confined: bool, roots: Sequence[bytes | str]) -> list[bytes | str]:

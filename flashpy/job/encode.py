@@ -54,18 +54,21 @@ class Encoder(NamedTuple):
         return f"{self.name}{level}-{_NO_TAG.sub('', self.version)}".encode()
 
 
-def encode(job: Encode) -> Result:
-    """Make the coded form of a file, in bounded memory beside that form itself.
+def encode(job: Encode, read: Callable[[bytes], None] | None = None) -> Result:
+    """Make the coded form of a file, in bounded memory beside that form itself. ``read`` gets each piece of what
+    is coded.
 
     Raises:
         ImportError: the library is not installed.
         OSError: the file cannot be read, or there is no descriptor or memory for what comes out.
     """
     made_by = encoder(job.coding)
-    coded = _Coded()
+    coded = CodedForm()
     compressor = made_by.begin(job.level, job.identity.size)
     try:
         for window in windows(job.source, job.identity):
+            if read is not None:
+                read(window)
             coded.add(compressor.compress(window))
             if coded.size >= job.identity.size:
                 return Result(Outcome.GROWN)
@@ -74,9 +77,13 @@ def encode(job: Encode) -> Result:
     coded.add(compressor.flush())
     if coded.size >= job.identity.size:
         return Result(Outcome.GROWN)
+    return encoded(job, made_by.tag(job.level), coded)
+
+
+def encoded(job: Encode, tag: bytes, coded: "CodedForm") -> Result:
+    """The result of a job whose coded form is there, made by the encoder of this tag."""
     body, file = coded.finish()
-    identity = job.identity._replace(size=coded.size)
-    return Result(Outcome.ENCODED, identity, file, body, name=made_by.tag(job.level))
+    return Result(Outcome.ENCODED, job.identity._replace(size=coded.size), file, body, name=tag)
 
 
 def encoder(coding: bytes) -> Encoder:
@@ -119,7 +126,14 @@ def _read(fd: int, position: int, length: int) -> bytes:
     return window
 
 
-class _Coded:
+def write_whole(fd: int, data: bytes | bytearray) -> None:
+    """Write all of this."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+class CodedForm:
     """What has come out of an encoder: a few bytes, or a file in memory."""
 
     def __init__(self) -> None:
@@ -128,18 +142,14 @@ class _Coded:
         self.size = 0
 
     def add(self, data: bytes) -> None:
+        """Another piece."""
         self.size += len(data)
         self._bytes += data
         if self.size > SMALL:
             if self._file is None:
                 self._file = Descriptor(os.memfd_create("flashpy-coded", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
-            self._write(self._file.fd)
-
-    def _write(self, fd: int) -> None:
-        rest = memoryview(self._bytes)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-        self._bytes = bytearray()
+            write_whole(self._file.fd, self._bytes)
+            self._bytes = bytearray()
 
     def finish(self) -> tuple[bytes | None, Descriptor | None]:
         """The bytes, or the file, which nobody can change any more."""
@@ -175,7 +185,8 @@ def _zstd() -> Encoder:
     def begin(level: int, size: int) -> Compressor:
         compressor = zstd.ZstdCompressor(level)
         compressor.set_pledged_input_size(size)  # what is small takes little memory, and fewer bytes
-        return compressor
+        made: Compressor = compressor
+        return made
 
     return Encoder("zstd", zstd.zstd_version, begin)
 

@@ -44,6 +44,7 @@ class Outcome(IntEnum):
     PASSED = 23  # Verify: the password has this hash
     REFUSED = 24  # Verify: it has not
     BUSY = 25  # Encode, Verify: too many wait already; it has not been begun
+    NOT_KEPT = 26  # no result: a helper says of itself that the directory of coded forms does not work
 
 
 class Translate(NamedTuple):

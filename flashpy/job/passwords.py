@@ -40,7 +40,7 @@ def verify(hashed: bytes, password: bytes) -> bool:
     import bcrypt
 
     try:
-        return bcrypt.checkpw(password[:BCRYPT_BYTES], hashed)
+        return bool(bcrypt.checkpw(password[:BCRYPT_BYTES], hashed))
     except ValueError:  # no hash of bcrypt's
         return False
 

@@ -8,6 +8,7 @@ import errno
 import mmap
 import os
 import stat
+from _blake2 import blake2b  # hashlib's, which brings OpenSSL with it; and a confined helper can import nothing later
 from functools import partial
 
 from flashpy.buffers import Descriptor
@@ -34,10 +35,8 @@ def perform(job: Job) -> Result:
 
             return cpu.perform(job)
         return list_directory(job) if isinstance(job, List) else walk(job)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return failure(error)
-    except MemoryError:
-        return Result(Outcome.NO_DESCRIPTORS, error=errno.ENOMEM)
 
 
 def translate(job: Translate) -> Result:
@@ -130,8 +129,6 @@ def _find(root: int, relative: bytes, job: Translate) -> Result:
 
 def _digest(fd: int, identity: Identity, body: bytes | None) -> bytes:
     """A digest of a file's content; empty if that changes meanwhile."""
-    from hashlib import blake2b  # it brings OpenSSL with it, which most helpers have no use for
-
     if body is not None:
         return blake2b(body, digest_size=_DIGEST).hexdigest().encode()
     made, position = blake2b(digest_size=_DIGEST), 0

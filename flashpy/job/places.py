@@ -38,9 +38,9 @@ OUTCOMES = {
 """The one table from errno to outcome; what is not in it has FAILED."""
 
 
-def failure(error: OSError) -> Result:
+def failure(error: OSError | MemoryError) -> Result:
     """The result of a job that ended with this error."""
-    number = error.errno or errno.EIO
+    number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno or errno.EIO
     return Result(OUTCOMES.get(number, Outcome.FAILED), error=number)
 
 

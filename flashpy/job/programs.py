@@ -35,13 +35,21 @@ NICE = 5
 """How nice (nice(2)) a helper is to the loop, if it mostly waits for disks."""
 
 Perform = Callable[[Job], Result]
+After = Callable[[], Result | None]
 
 
-def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str, niceness: int = NICE) -> NoReturn:
+def _nothing() -> None:
+    """There is nothing to do after a job."""
+
+
+def fork_server(
+    control: socket.socket, begin: Callable[[], Perform], name: str, niceness: int = NICE, after: After = _nothing
+) -> NoReturn:
     """Fork a helper for each byte that arrives on ``control``, until it is closed.
 
     ``begin`` is called in each helper, and gives what carries out its jobs; a helper that cannot begin (OSError), or
-    not in time because a disk is dead, is not born. ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an
+    not in time because a disk is dead, is not born. ``after`` is what a helper does when it has answered a job, and may
+    give what else it has to say. ``name`` is what ``ps`` shows. SIGINT and SIGTERM are ignored: an
     interrupt at the terminal reaches the whole process group, a service manager's SIGTERM the whole service, and it is
     for the server to decide what they mean: helpers are needed until it has drained, and end with their pipes.
     """
@@ -66,7 +74,7 @@ def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str,
                     control.close()
                     ours.close()
                     set_title(f"flashpy: {name} of {server}")
-                    _live(theirs, begin)
+                    _live(theirs, begin, after)
                 theirs.close()
                 _report(control, pid, ours)
             ours.close()
@@ -76,7 +84,7 @@ def fork_server(control: socket.socket, begin: Callable[[], Perform], name: str,
     os._exit(0)
 
 
-def _live(pipe: socket.socket, begin: Callable[[], Perform]) -> NoReturn:
+def _live(pipe: socket.socket, begin: Callable[[], Perform], after: After) -> NoReturn:
     """A helper's life."""
     try:
         perform = begin()
@@ -84,7 +92,7 @@ def _live(pipe: socket.socket, begin: Callable[[], Perform]) -> NoReturn:
         pipe.send(_BEGUN.pack(error.errno or errno.EIO))
         os._exit(1)
     pipe.send(_BEGUN.pack(0))
-    serve(pipe, perform)
+    serve(pipe, perform, after)
 
 
 def _report(control: socket.socket, pid: int, ours: socket.socket) -> None:
@@ -112,7 +120,7 @@ def yield_to_others(niceness: int = NICE) -> None:
         pass  # forbidden here: it goes without
 
 
-def serve(pipe: socket.socket, perform: Perform) -> NoReturn:
+def serve(pipe: socket.socket, perform: Perform, after: After = _nothing) -> NoReturn:
     """Answer jobs until the other end of the pipe is closed, or a job has shown that the helper is of no more use."""
     try:
         while True:
@@ -127,6 +135,8 @@ def serve(pipe: socket.socket, perform: Perform) -> NoReturn:
             if result.outcome is Outcome.STALE:
                 break
             del result
+            if (remark := after()) is not None:
+                _reply(pipe, remark)
     except (BrokenPipeError, ConnectionResetError):
         pass
     finally:

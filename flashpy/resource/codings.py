@@ -1,5 +1,6 @@
 """Content codings made on the fly: by a helper, once for each version of a file, and then from a cache."""
 
+from collections.abc import Callable
 from functools import partial
 
 from flashpy.buffers import Slice
@@ -31,37 +32,38 @@ class Codings:
         self._now = now
         self._semantics = semantics
 
-    def answer(self, request: Request, plain: Representation, content: Content, coding: bytes) -> Answer | None:
-        """The answer in a coding of what is at hand. None if that is to be sent in another: the coded form is no
-        smaller, or takes so long that it is made for those who come later."""
+    def answer(
+        self, request: Request, plain: Representation, content: Content, coding: bytes, otherwise: Callable[[], Answer]
+    ) -> Answer:
+        """The answer in a coding of what is at hand. Otherwise, if the coded form is no smaller, cannot be had (helpers
+        are busy, or it has failed), or takes so long that it is made for those who come later."""
         link = plain.coded.get(coding)
         if link is not None and (known := link.representation) is not None and known.content is not None:
             known.used = known.content.used = True
-            return self._semantics.answer(request, known, known.content)
+            answer = self._semantics.answer(request, known, known.content)
+            assert answer is not None  # for the content is at hand
+            return answer
         source = content.data.file if isinstance(content.data, Slice) else content.data
         job = Encode(source, plain.identity, coding, LEVELS[coding])
         coded = self._caches.coded.get(key_of(job))
         if coded is not None:
-            return self._with(request, plain, coded, coding)
+            return self._with(request, plain, coded, coding) or otherwise()
         if plain.identity.size <= PROMPT or refuses_identity(request.fields.get(b"accept-encoding")):
-            return Pending(job, partial(self._made, request, plain, content))
+            return Pending(job, partial(self._made, request, plain, otherwise))
         self._runner.run(job, self._keep)
-        return None
+        return otherwise()
 
-    def _made(self, request: Request, plain: Representation, content: Content, result: Result) -> Answer:
-        """Go on with what was waited for; without it, if the helpers are busy, or it has failed."""
-        assert isinstance(result.job, Encode)
+    def _made(self, request: Request, plain: Representation, otherwise: Callable[[], Answer], result: Result) -> Answer:
+        """Go on with what was waited for."""
         coded = coded_of(result)
-        answer = None
-        if coded is not None:
-            # It is linked before the cache gets it: so what that has no room for is unlinked at once, and nobody holds
-            # bytes or descriptors that no cache counts.
-            answer = self._with(request, plain, coded, result.job.coding)
-            self._caches.coded.put(key_of(result.job), coded)
-        if answer is None:
-            answer = self._semantics.answer(request, plain, content)
-            assert answer is not None  # for the content is at hand
-        return answer
+        if coded is None:
+            return otherwise()
+        assert isinstance(result.job, Encode)
+        # It is linked before the cache gets it: so what that has no room for is unlinked at once, and nobody holds
+        # bytes or descriptors that no cache counts.
+        answer = self._with(request, plain, coded, result.job.coding)
+        self._caches.coded.put(key_of(result.job), coded)
+        return answer or otherwise()
 
     def _keep(self, result: Result) -> None:
         """What was made for those who come later."""

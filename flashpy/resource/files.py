@@ -104,8 +104,8 @@ class Files:
         ``address`` is what the client has asked the site for, if it leads to another path. Addresses of which the site
         says the same share what the caches keep; what it says more of one is told apart by its ``aspect``.
         """
-        key = aspect + path
-        entry = self._get(self._tag + key)
+        key = aspect + path if aspect else path
+        entry = self._get(self._tag + key if self._tag else key)
         if entry is None:
             return self._first_sight(request, Asked(path, address or self._root.prefix + path, key))
         entry.used = True
@@ -329,8 +329,8 @@ class Files:
             return self._stored(request, base, coding)
         if representation is None or content is None:
             return self._look(request, translation)
-        answer = self._codings.answer(request, representation, content, coding)
-        return answer if answer is not None else self._negotiated(request, base, made=False)
+        otherwise = partial(self._negotiated, request, base, made=False)
+        return self._codings.answer(request, representation, content, coding, otherwise)
 
     def _stored(self, request: Request, base: _Found, coding: bytes) -> Answer:
         """The answer with a variant that is stored beside the file."""

@@ -24,11 +24,7 @@ class ErrorPaths:
         for status, text in pages.items():
             if not _STATUS.fullmatch(status):
                 raise ValueError(f'{status!r} is no status of an error; write one such as "404" or "5xx"')
-            raw = text.encode("utf-8", "surrogateescape")
-            path = normalise(unquote_segments(raw))
-            if not raw.startswith(b"/") or path is None or path.endswith((b"/", b"\0")):
-                raise ValueError(f'{text!r} is no path of a page; write one such as "/404.html"')
-            self._paths[status] = path
+            self._paths[status] = page_path(text)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -36,6 +32,19 @@ class ErrorPaths:
     def path(self, status: int) -> bytes | None:
         """The path of the page for a status: the one for just this status, else for its class; decoded."""
         return self._paths.get(str(status)) or self._paths.get(f"{status // 100}xx")
+
+
+def page_path(text: str) -> bytes:
+    """The path of a page that a configuration names, decoded.
+
+    Raises:
+        ValueError: it is none; in one sentence.
+    """
+    raw = text.encode("utf-8", "surrogateescape")
+    path = normalise(unquote_segments(raw))
+    if not raw.startswith(b"/") or path is None or path.endswith((b"/", b"\0")):
+        raise ValueError(f'{text!r} is no path of a page; write one such as "/404.html"')
+    return path
 
 
 def is_navigation(accept: bytes | None, path: bytes, method: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -17,8 +18,8 @@ from flashpy.http.cors import REQUEST_FIELDS, RESPONSE_FIELDS, Cors
 from flashpy.http.fields import check_field
 from flashpy.http.response import FieldList
 from flashpy.http.target import hidden
-from flashpy.routing.globs import compile_globs
-from flashpy.routing.pages import ErrorPaths
+from flashpy.routing.globs import compile_glob, compile_globs
+from flashpy.routing.pages import ErrorPaths, page_path
 from flashpy.routing.redirects import GONE_STATUSES, Redirect, Rewrite, Routes
 from flashpy.routing.rules import Rule, Rules
 from flashpy.routing.slash import Policy
@@ -95,7 +96,7 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
         cors=cors,
         pages=_compile(("error_pages",), lambda: ErrorPaths(site.error_pages)),
         slashes=_slashes(site),
-        fallback=_compile(("fallback",), lambda: _page(site.fallback)) if site.fallback else b"",
+        fallback=_compile(("fallback",), lambda: page_path(site.fallback)) if site.fallback else b"",
         hide=(hide.pattern,) if hide else (),
         hidden=_hidden(site, hide),
     )
@@ -146,13 +147,6 @@ def _without_cache_control(base: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in base.items() if name.lower() != "cache-control"}
 
 
-def _page(text: str) -> bytes:
-    """The path of a page, decoded."""
-    path = ErrorPaths({"404": text}).path(404)
-    assert path is not None
-    return path
-
-
 def _routes(site: SiteSection) -> Routes:
     rules = [_route(section) for section in site.route]
     _each("route", rules, lambda rule: Routes([rule]))
@@ -166,15 +160,18 @@ def _route(section: RouteSection) -> Redirect | Rewrite:
     return kind(section.source, section.to, section.status, not section.missing, query, section.host)
 
 
-def _pattern(site: SiteSection, globs: Iterable[str]) -> re.Pattern[bytes] | None:
+def _pattern(site: SiteSection, globs: Sequence[str]) -> re.Pattern[bytes] | None:
     """One expression for what any of some globs matches, for what lies beneath, and for the files that answer for it:
     with clean URLs its ".html", and the stored codings of either, which have the same content in them."""
-    pattern = compile_globs(globs, beneath=True)
-    if pattern is None:
-        return None
-    suffixes = b"|".join(re.escape(SUFFIXES[coding.encode()]) for coding in site.precompressed)
-    page, coded = b"(?:\\.html)?" if site.clean_urls else b"", b"(?:%b)?" % suffixes if suffixes else b""
-    return re.compile(b"(?:%b)%b%b" % (pattern.pattern, page, coded), pattern.flags) if page or coded else pattern
+    pages = ["", ".html"] if site.clean_urls else [""]
+    codings = ["", *(SUFFIXES[coding.encode()].decode() for coding in site.precompressed)]
+    patterns = list(globs)
+    for pattern in globs:
+        for suffix in (page + coding for page in pages for coding in codings if page or coding):
+            with suppress(ValueError):  # what ends in a placeholder matches that by itself
+                compile_glob(pattern + suffix)
+                patterns.append(pattern + suffix)
+    return compile_globs(patterns, beneath=True)
 
 
 def _guarded(site: SiteSection, number: int, attempts: Attempts) -> tuple[re.Pattern[bytes], Guard]:

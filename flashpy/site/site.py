@@ -216,8 +216,10 @@ class Site:
         if len(tries) > 1:
             return then(self._at(request, tries[1].path), partial(self._unless_found, request, tries[1:], is_directory))
         assert self._plan.slashes is not None
-        led = self._plan.slashes.directory(request.path) if is_directory else None
-        return response if led is None else self._lead(request, led)
+        if status == 404 and not is_directory:
+            return response
+        led = self._plan.slashes.directory(request.path) if not request.path.endswith(b"/") else None
+        return self._errors.answer(request, 404) if led is None else self._lead(request, led)
 
     def _lead(self, request: Request, path: bytes) -> Response:
         """To another address of the site; a path only, so that no Host can be reflected (RFC 9110, 10.2.2)."""

@@ -33,7 +33,7 @@ from flashpy.loghelper import close_log, open_log
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, resolve
 from flashpy.process import set_title
-from flashpy.server import check_roots, fit_into_memory
+from flashpy.server import check_coded_directory, check_roots, fit_into_memory
 from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.generation import Generation, Process, Stage
@@ -178,6 +178,8 @@ class Supervisor:
         """
         server = config.server
         check_roots(config)
+        identity = resolve(server.user, server.group)
+        check_coded_directory(config, identity.uid if identity else os.geteuid())
         raise_descriptor_limit(config)
         log = self._access_log(config)
         sockets = listen(server.bind, server.backlog, server.unix_permissions, before)

@@ -257,7 +257,8 @@ class Workers:
                 child, process.disk = process.disk or self._spawn_disk(generation), None
                 self.send(process, Started(name, child.pid), [child.control.detach()])
             elif name == "encode":
-                child = self.spawn(name, encode_arguments(generation.confined), generation.identity)
+                arguments = encode_arguments(generation.confined, generation.config.cache)
+                child = self.spawn(name, arguments, generation.identity)
                 self.send(process, Started(name, child.pid), [child.control.detach()])
             elif name == "watch" and generation.config.server.reload:
                 child = self.spawn(name, watch_arguments(generation.confined, generation.roots), generation.identity)

@@ -53,12 +53,13 @@ def test_included_files_are_before_the_defaults_and_behind_the_options(write: Wr
 
 def test_paths_are_relative_to_the_file_that_has_them(write: Write, tmp_path: Path) -> None:
     path = write("main.toml", f'include = ["a/x.toml", "{tmp_path}/b/*.toml"]\n[site]\ndotfiles = true\n')
-    write("a/x.toml", '[server]\npid_file = "pid"\n[log]\naccess_file = "log"\n')
+    write("a/x.toml", '[server]\npid_file = "pid"\n[log]\naccess_file = "log"\n[cache]\ncoded_directory = "coded"\n')
     write("b/y.toml", '[site]\nroot = "www"\nallowed_roots = ["../c"]\n')
     config = load(path)
     assert config.site.root == f"{tmp_path}/b/www"
     assert config.site.allowed_roots == (f"{tmp_path}/b/../c",)
     assert config.server.pid_file == f"{tmp_path}/a/pid"
+    assert config.cache.coded_directory == f"{tmp_path}/a/coded"
     assert config.log.access_file == f"{tmp_path}/a/log"
 
 

@@ -33,17 +33,23 @@ HASH = apr1(b"secret", b"salt")
 CONTENT = b" ".join(b"%d" % random.Random(seed).randrange(10**6) for seed in range(17_000))
 PROGRAM = """
 import os, socket, sys, time
-sys.path += [sys.argv[1], *sys.argv[5:]]
-from functools import partial
+sys.path += [sys.argv[1], *sys.argv[7:]]
 from flashpy.job import cpu
 from flashpy.job.programs import fork_server
 
-def perform(job):
-    {deed}
-    return cpu._perform_in_time(job)
+helper = cpu.Helper(True, os.fsencode(sys.argv[5]), int(sys.argv[6]))
+
+def begin():
+    perform_well = helper.begin()
+
+    def perform(job):
+        {deed}
+        return perform_well(job)
+
+    return perform
 
 cpu.import_libraries()
-fork_server(socket.socket(fileno=int(sys.argv[2])), lambda: cpu.begin(True) and perform, "encoding helper")
+fork_server(socket.socket(fileno=int(sys.argv[2])), begin, "encoding helper", after=helper.after)
 """
 
 

