@@ -23,7 +23,7 @@ class Coded:
     """A coded form: its ``content``, made by this ``encoder`` (as entity tags have it); or, if ``content`` is None,
     that the coded form is no smaller than the file, and not worth another try."""
 
-    __slots__ = ("content", "cost", "encoder", "used")
+    __slots__ = ("content", "cost", "encoder")
 
     def __init__(self, content: Content | None, encoder: bytes) -> None:
         self.content = content
@@ -31,7 +31,18 @@ class Coded:
         self.cost = _OVERHEAD
         if content is not None:  # what lies behind a descriptor takes whole pages of memory all the same
             self.cost += content.cost or -(-content.identity.size // _PAGE) * _PAGE
-        self.used = False
+
+    @property
+    def used(self) -> bool:
+        """The mark of use is the content's, so that who answers with that need not know of this. What is not worth
+        another try has none: it goes when its turn comes."""
+        return self.content is not None and self.content.used
+
+    @used.setter
+    def used(self, used: bool) -> None:
+        """Set it, or take it away."""
+        if self.content is not None:
+            self.content.used = used
 
 
 CodedCache = Clock[CodedKey, Coded]

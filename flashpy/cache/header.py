@@ -3,7 +3,7 @@
 A head belongs to one version of a file, so it needs no invalidation of its own: a changed file is another version.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from flashpy.cache.clock import Clock
 from flashpy.cache.file import Content
@@ -11,9 +11,6 @@ from flashpy.http.conditional import Validators
 from flashpy.http.fields import EntityTag, http_date
 from flashpy.http.response import FieldList, Head, Response
 from flashpy.job.kinds import Identity
-
-if TYPE_CHECKING:
-    from flashpy.cache.pathname import Translation
 
 
 class Variant(NamedTuple):
@@ -30,13 +27,37 @@ class Variant(NamedTuple):
     digest: bytes = b""
 
 
+class Link:
+    """What leads to a representation, for as long as the header cache keeps that."""
+
+    __slots__ = ("representation",)
+
+    def __init__(self) -> None:
+        self.representation: Representation | None = None
+
+    def take(self, representation: "Representation") -> None:
+        """Lead to this representation from now on."""
+        if self.representation is not representation:
+            self.let_go()
+            self.representation = representation
+            representation.users.append(self)
+
+    def let_go(self) -> None:
+        """Lead nowhere."""
+        if self.representation is not None:
+            self.representation.users.remove(self)
+            self.representation = None
+
+
 class Representation:
     """A version of a file with its media type and coding: validators, heads, prepared responses.
 
-    ``whole`` is the 200 with its body while the content is at hand, else None.
+    ``whole`` is the 200 with its body while the content is at hand, else None. ``coded`` leads to what it is in codings
+    that are made on the fly, as far as they have been asked for.
     """
 
     __slots__ = (
+        "coded",
         "content",
         "cost",
         "head_only",
@@ -71,7 +92,8 @@ class Representation:
         self.content: Content | None = None
         self.cost = 1200 + 2 * len(head.http1)
         self.used = False
-        self.users: list[Translation] = []
+        self.users: list[Link] = []
+        self.coded: dict[bytes, Link] = {}
 
     @property
     def fields(self) -> FieldList:
@@ -109,6 +131,8 @@ def _let_go(representation: Representation) -> None:
     for user in representation.users:
         user.representation = None
     representation.users.clear()
+    for link in representation.coded.values():
+        link.let_go()
     if representation.content is not None:
         representation.content.users.remove(representation)
         representation.let_go_content()

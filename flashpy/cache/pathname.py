@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from flashpy.cache.clock import Clock
-from flashpy.cache.header import Representation
+from flashpy.cache.header import Link
 from flashpy.job.kinds import Result, Translate
 
 
@@ -16,7 +16,7 @@ class Asked(NamedTuple):
     key: bytes
 
 
-class Translation:
+class Translation(Link):
     """What a path led to, and until when that is believed (monotonic seconds).
 
     ``asked`` is what is asked for; ``job`` asks again; ``coding`` is set where this is a stored variant of what lies
@@ -33,13 +33,13 @@ class Translation:
         "job",
         "name",
         "outcome",
-        "representation",
         "revalidating",
         "suffixes",
         "used",
     )
 
     def __init__(self, asked: Asked, job: Translate, coding: bytes | None, result: Result, fresh_until: float) -> None:
+        super().__init__()
         self.asked = asked
         self.job = job
         self.coding = coding
@@ -48,17 +48,9 @@ class Translation:
         self.name = result.name
         self.suffixes = result.suffixes
         self.fresh_until = fresh_until
-        self.representation: Representation | None = None
         self.revalidating = False
         self.cost = 500 + len(job.path)
         self.used = False
-
-    def take(self, representation: Representation) -> None:
-        """Lead to this representation from now on."""
-        if self.representation is not representation:
-            _let_go(self)
-            self.representation = representation
-            representation.users.append(self)
 
 
 PathnameCache = Clock[bytes, Translation]
@@ -66,10 +58,4 @@ PathnameCache = Clock[bytes, Translation]
 
 def pathname_cache(entries: int, size: int) -> PathnameCache:
     """An empty pathname cache with these budgets."""
-    return Clock(entries, size, _let_go)
-
-
-def _let_go(translation: Translation) -> None:
-    if translation.representation is not None:
-        translation.representation.users.remove(translation)
-        translation.representation = None
+    return Clock(entries, size, Translation.let_go)

@@ -6,7 +6,7 @@ from functools import partial
 from flashpy.buffers import Slice
 from flashpy.cache.coded import Coded, coded_of, key_of
 from flashpy.cache.file import Content
-from flashpy.cache.header import Representation
+from flashpy.cache.header import Link, Representation
 from flashpy.http.coding import refuses_identity
 from flashpy.http.request import Request
 from flashpy.http.response import Response
@@ -37,6 +37,12 @@ class Codings:
     ) -> Answer:
         """The answer in a coding of what is at hand. Otherwise, if the coded form is no smaller, cannot be had (helpers
         are busy, or it has failed), or takes so long that it is made for those who come later."""
+        link = plain.coded.get(coding)
+        if link is not None and (known := link.representation) is not None and known.content is not None:
+            known.used = known.content.used = True
+            answer = self._semantics.answer(request, known, known.content)
+            assert answer is not None  # for the content is at hand
+            return answer
         source = content.data.file if isinstance(content.data, Slice) else content.data
         job = Encode(source, plain.identity, coding, LEVELS[coding])
         coded = self._caches.coded.get(key_of(job))
@@ -79,6 +85,8 @@ class Codings:
             representation = Representation(content.identity, variant, self._now.wall)
         representation.take_content(content)
         representation.used = True
+        if plain.users:  # the cache has it: from now on it leads there
+            plain.coded.setdefault(coding, Link()).take(representation)
         if is_new:
             headers.put((content.identity, variant), representation)
         return self._semantics.answer(request, representation, content)

@@ -111,16 +111,12 @@ class Files:
         entry.used = True
         if entry.fresh_until < self._now.monotonic and not self._may_serve(entry):
             return self._look(request, entry)
-        representation = entry.representation
-        if (
-            request.plain
-            and representation is not None
-            and (whole := representation.whole) is not None
-            and not entry.codings
-        ):
-            representation.used = True
-            representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
-            return whole
+        if request.plain:
+            representation = entry.representation if not entry.codings else _preferred(request, entry)
+            if representation is not None and (whole := representation.whole) is not None:
+                representation.used = True
+                representation.content.used = True  # type: ignore[union-attr]  # where ``whole`` is, content is
+                return whole
         return self._serve(request, _held(entry))
 
     # From a path to what is found there
@@ -370,6 +366,16 @@ def _content(result: Result) -> Content:
     data = result.body if result.body is not None else result.file
     assert result.identity is not None and data is not None
     return Content(result.identity, data)
+
+
+def _preferred(request: Request, entry: Translation) -> Representation | None:
+    """What the request prefers of the codings, if it has been asked for before: as it is, or as it was made."""
+    plain = entry.representation
+    coding = choose(request.fields.get(b"accept-encoding"), entry.codings)
+    if coding is None or plain is None:
+        return plain
+    link = plain.coded.get(coding)
+    return link.representation if link is not None else None
 
 
 def _held(entry: Translation) -> _Found:

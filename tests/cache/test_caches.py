@@ -254,11 +254,11 @@ def test_a_translation_leads_to_one_representation() -> None:
 def test_a_translation_that_leaves_is_forgotten_by_its_representation() -> None:
     """Else a representation that many names led to would hold them all."""
     cache, one = pathname_cache(1, 100_000), representation()
-    for path in (b"/a", b"/b"):
-        name = translation(path)
+    names = [translation(path) for path in (b"/a", b"/b")]
+    for name in names:
         name.take(one)
-        cache.put(path, name)
-    assert [user.job.path for user in one.users] == [b"/b"]
+        cache.put(name.job.path, name)
+    assert one.users == [names[1]]
 
 
 def test_long_names_cost_more() -> None:
