@@ -14,7 +14,7 @@ import click
 import pytest
 
 import flashpy
-from flashpy.cli.command import COMMANDS
+from flashpy.cli.command import COMMANDS, command_of
 from flashpy.cli.schema import commented, comments_in
 from flashpy.cli.serve import serve
 from flashpy.config import load
@@ -173,7 +173,7 @@ def commands() -> Iterator[tuple[str, str]]:
 def test_commands_exist(where: str, words: str) -> None:
     """With all their options, and no more arguments than they take."""
     first, *rest = shlex.split(words, comments=True)[1:]
-    command: click.Command = COMMANDS.get(first, serve)
+    command = command_of(first) or serve
     if command is serve:
         rest.insert(0, first)
         assert first.startswith("-") or DIRECTORIES.search(first), f"there is no command {first}"
@@ -187,7 +187,7 @@ def test_options_in_sentences_exist(document: Path) -> None:
     """Of some command of ours; those of other programs stand behind their names."""
     known = {
         option
-        for command in (serve, *COMMANDS.values())
+        for command in (serve, *filter(None, map(command_of, COMMANDS)))
         for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }

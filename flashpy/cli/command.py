@@ -5,33 +5,43 @@ supervisor that it starts (flashpy.supervisor), and nowhere else, so that an emb
 """
 
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from flashpy.cli.check import check
-from flashpy.cli.compress import compress
-from flashpy.cli.explain import explain
-from flashpy.cli.schema import schema
-from flashpy.cli.serve import serve
-from flashpy.cli.warm import warm
 from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.signing import sign
 
 EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = {"check": check, "compress": compress, "explain": explain, "schema": schema, "sign": sign, "warm": warm}
-"""First words that are commands; any other is a directory (one called "check" is served as ./check)."""
+COMMANDS = {
+    "check": "flashpy.cli.check",
+    "compress": "flashpy.cli.compress",
+    "explain": "flashpy.cli.explain",
+    "schema": "flashpy.cli.schema",
+    "sign": "flashpy.signing",
+    "warm": "flashpy.cli.warm",
+}
+"""First words that are commands, with the modules where they are; any other is a directory (one called "check" is served as
+./check)."""
+
+
+def command_of(word: str) -> click.Command | None:
+    """The command of this name. Only now is its module imported: a server would keep all of them in memory."""
+    module = COMMANDS.get(word)
+    return getattr(import_module(module), word) if module is not None else None
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration, 3 no worker could start."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = COMMANDS.get(words[0]) if words else None
+    command = command_of(words[0]) if words else None
     try:
         if command is not None:
             command.main(words[1:], prog_name=f"flashpy {words[0]}", standalone_mode=False)
         else:
+            from flashpy.cli.serve import serve
+
             serve.main(words, prog_name="flashpy", standalone_mode=False)
     except click.ClickException as error:
         error.show()
