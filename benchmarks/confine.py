@@ -18,7 +18,7 @@ from shlex import quote
 from benchmarks.harness import UnavailableError
 
 MEMORY = 128 << 20
-"""Bytes of memory that the server and its page cache may have."""
+"""Bytes of memory that the server and its page cache have, where nothing else is asked for."""
 READ_BYTES = 20_000_000
 """Bytes per second that may be read from the disk."""
 READS = 300
@@ -38,9 +38,9 @@ class Version1:
         """The groups that a server enters; the memory group is the first."""
         return ROOT / "memory" / self.name, ROOT / "blkio" / self.name
 
-    def limit(self) -> None:
-        """Limit the memory."""
-        (self.groups[0] / "memory.limit_in_bytes").write_text(str(MEMORY))
+    def limit(self, memory: int) -> None:
+        """Limit the memory, to so many bytes."""
+        (self.groups[0] / "memory.limit_in_bytes").write_text(str(memory))
 
     def throttle(self, device: str, on: bool) -> None:
         """Slow the reads from a device (major:minor) down, or let them go free (0 means no limit)."""
@@ -69,9 +69,9 @@ class Version2:
         """The group that a server enters."""
         return (ROOT / self.name,)
 
-    def limit(self) -> None:
-        """Limit the memory; swapping out is no way around it."""
-        (self.groups[0] / "memory.max").write_text(str(MEMORY))
+    def limit(self, memory: int) -> None:
+        """Limit the memory, to so many bytes; swapping out is no way around it."""
+        (self.groups[0] / "memory.max").write_text(str(memory))
         swap = self.groups[0] / "memory.swap.max"
         if swap.exists():
             swap.write_text("0")
@@ -123,13 +123,13 @@ def version() -> type[Version1] | type[Version2]:
 
 
 @contextmanager
-def confined() -> Iterator[Groups]:
+def confined(memory: int = MEMORY) -> Iterator[Groups]:
     """Make the groups for the time of the block, with the memory limit set and the disk free."""
     groups = version()(f"flashpy-benchmark-{os.getpid()}")
     try:
         for folder in groups.groups:
             folder.mkdir()
-        groups.limit()
+        groups.limit(memory)
         yield groups
     finally:
         for folder in groups.groups:

@@ -4,8 +4,10 @@ The log of NASA's web server is truncated so that the files it asks for make up 
 few files for the larger sets: there, its structure is repeated over copies of the files, each request choosing one of
 the copies at random (seeded). The server has 128 MiB of memory with its page cache, and a slow disk; 64 clients ask as
 fast as answers come, each request on a connection of its own, as browsers did then: MP and MT could not serve more
-connections than they have processes and threads otherwise. MP has 8 processes:
-more do not fit into the memory, since each comes to take some 8 MiB.
+connections than they have processes and threads otherwise. MP has 8 processes: more do not fit into the memory, since
+each comes to take some 8 MiB.
+
+With more memory (--memory) the sets grow with it, and there are more copies of the files.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ from benchmarks.tree import write_files
 from benchmarks.workload import SEED, Ask
 
 COPIES = 3
-SETS = (32, 64, 96, 128, 192, 256)
-"""Sizes of the sets in MiB: from a quarter of the memory to twice the memory."""
+"""Copies of the files, which make up more than twice the memory if that is not larger."""
+SETS = (1 / 4, 1 / 2, 3 / 4, 1, 3 / 2, 2)
+"""Sizes of the sets, in parts of the memory."""
+PLOTTED = 3
+"""Fewer cases than that make no plot."""
 WHOLE = "trace"
 """The case of the whole log, as it is."""
 CLIENTS = 64
@@ -51,34 +56,45 @@ COLUMNS = (
     Column("cpu_share", "server's core in use", 2),
     Column("own_mib", "own memory MiB", 0),
 )
-PLOTS = Plots(
-    "MiB of the set; the memory is 128 MiB",
-    (Plot("rate", "requests/s"), Plot("mb_per_second", "MB/s"), Plot("p50_ms", "p50, ms", logarithmic=True),
-     Plot("p99_ms", "p99, ms", logarithmic=True)),
-)  # fmt: skip
+PLOTS = (Plot("rate", "requests/s"), Plot("mb_per_second", "MB/s"), Plot("p50_ms", "p50, ms", logarithmic=True),
+         Plot("p99_ms", "p99, ms", logarithmic=True))  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Copies:
     """The files of the log, several times, for an image of their own."""
 
-    name: str = "trace"
-    image_mb: int = 450
+    copies: int = COPIES
+
+    @property
+    def name(self) -> str:
+        """Which image it is."""
+        return "trace" if self.copies == COPIES else f"trace-{self.copies}"
+
+    @property
+    def image_mb(self) -> int:
+        """What they take, in 10^6 bytes: a copy has 109."""
+        return 150 * self.copies
 
     @property
     def title(self) -> str:
         """What it is."""
-        return f"the files of the log, {COPIES} times"
+        return f"the files of the log, {self.copies} times"
 
     @property
     def inodes(self) -> int:
         """Files and directories that its image has room for."""
-        return len(trace.kept()[1]) * COPIES * 5 // 4
+        return len(trace.kept()[1]) * self.copies * 5 // 4
 
     def write(self, root: Path) -> None:
         """Write the files."""
-        sizes = trace.kept()[1]
-        write_files(root, [(f"/{copy}{name}", size) for copy in range(COPIES) for name, size in sorted(sizes.items())])
+        names = sorted(trace.kept()[1].items())
+        write_files(root, [(f"/{copy}{name}", size) for copy in range(self.copies) for name, size in names])
+
+
+def copies_for(mib: int) -> int:
+    """How many copies of the files a set of so many MiB takes."""
+    return -(-mib * 2**20 // sum(trace.kept()[1].values()))
 
 
 @cache
@@ -86,8 +102,8 @@ def asks(mib: int) -> list[Ask]:
     """The beginning of the log, as far as its files are a set of so many MiB; all of it for 0."""
     lines, sizes = trace.kept()
     total = sum(sizes.values())
-    copies = -(-mib * 2**20 // total) if mib else 1
-    draw, seen, left = random.Random(SEED), set(), mib * 2**20 or total * COPIES
+    copies = copies_for(mib) if mib else 1
+    draw, seen, left = random.Random(SEED), set(), mib * 2**20 or total * copies
     found: list[Ask] = []
     for _ in range(copies):
         for line in lines:
@@ -112,11 +128,13 @@ class Plan:
     place: Path
     scratch: Path
     throttle: bool
+    memory: int = confine.MEMORY
 
 
-def cases() -> dict[str, str]:
-    """The data sets."""
-    return {WHOLE: "the whole log, as it is"} | {f"{mib}MiB": f"a set of {mib} MiB" for mib in SETS}
+def cases(memory: int) -> dict[str, str]:
+    """The data sets, for so many MiB of memory."""
+    sizes = [int(part * memory) for part in SETS]
+    return {WHOLE: "the whole log, as it is"} | {f"{mib}MiB": f"a set of {mib} MiB" for mib in sizes}
 
 
 def turn(number: int, case: str, kind: Kind, plan: Plan) -> Run:
@@ -124,7 +142,7 @@ def turn(number: int, case: str, kind: Kind, plan: Plan) -> Run:
     run = Run(number, case, kind.name)
     wanted = asks(0 if case == WHOLE else int(case.removesuffix("MiB")))
     hot = (wanted[0].path, wanted[0].size)
-    with disk.mounted(plan.device, plan.place) as root, confine.confined() as groups:
+    with disk.mounted(plan.device, plan.place) as root, confine.confined(plan.memory) as groups:
         try:
             with running(kind, root, hot, plan.choice, confine.entering(groups)) as server:
                 messages = workload.write(wanted, server, plan.scratch / "messages")
@@ -163,7 +181,8 @@ def nothing() -> Iterator[None]:
 def main() -> int:
     """Run the benchmark from the command line."""
     parser = harness.parser(__doc__ or "", SERVERS, rounds=5, seconds=10)
-    parser.add_argument("--cases", default=",".join(cases()), help=f"comma-separated, of: {', '.join(cases())}")
+    parser.add_argument("--cases", help=f"comma-separated, of: {', '.join(cases(confine.MEMORY >> 20))}")
+    parser.add_argument("--memory", type=int, default=confine.MEMORY >> 20, metavar="MIB", help="of the server, in MiB")
     parser.add_argument("--scratch", type=Path, help="where to keep the image from one run to the next")
     parser.add_argument("--unthrottled", action="store_true", help="leave the disk as fast as it is")
     options = parser.parse_args()
@@ -171,24 +190,35 @@ def main() -> int:
     harness.need("wrk", *disk.PROGRAMS)
     kinds, choice = harness.chosen(options)
     prepare_process()
-    wanted = {name: title for name, title in cases().items() if name in options.cases.split(",")}
+    there = cases(options.memory)
+    wanted = {name: title for name, title in there.items() if name in (options.cases or ",".join(there)).split(",")}
+    copies = Copies(max(COPIES, copies_for(int(SETS[-1] * options.memory))))
     found = Result(
-        name="dataset-unthrottled" if options.unthrottled else "dataset",
-        title="A real log over data sets in 128 MiB of memory" + (", disk unthrottled" if options.unthrottled else ""),
+        name=name_of(options),
+        title=f"A real log over data sets in {options.memory} MiB of memory"
+        + (", disk unthrottled" if options.unthrottled else ""),
         columns=COLUMNS,
         chart=Chart(("rate",), logarithmic=True, columns=2),
         cases=wanted,
         servers={kind.name: kind.title for kind in kinds},
-        settings=settings(options),
+        settings=settings(options, copies),
         machine=harness.machine(kinds, choice),
         overview=dict.fromkeys(wanted, TO_NGINX),
-        plots=None if options.unthrottled else PLOTS,
+        plots=Plots(f"MiB of the set; the memory is {options.memory} MiB", PLOTS) if len(wanted) > PLOTTED else None,
     )
     with tempfile.TemporaryDirectory(prefix="benchmark-dataset-") as temporary:
         scratch: Path = options.scratch or Path(temporary)
         scratch.mkdir(parents=True, exist_ok=True)
-        with disk.attached(disk.image_of(Copies(), scratch)) as device:
-            plan = Plan(choice, options.seconds, device, scratch / "mounted", Path(temporary), not options.unthrottled)
+        with disk.attached(disk.image_of(copies, scratch)) as device:
+            plan = Plan(
+                choice,
+                options.seconds,
+                device,
+                scratch / "mounted",
+                Path(temporary),
+                not options.unthrottled,
+                options.memory << 20,
+            )
             for number, case, kind in harness.turns(options.rounds, list(wanted), kinds):
                 run = turn(number, case, kind, plan)
                 found.runs.append(run)
@@ -197,15 +227,25 @@ def main() -> int:
     return result.finish(found, options.results)
 
 
-def settings(options: argparse.Namespace) -> dict[str, object]:
+def name_of(options: argparse.Namespace) -> str:
+    """The result's name, which says what is not as it is by default."""
+    parts = ["dataset"]
+    if options.memory << 20 != confine.MEMORY:
+        parts.append(f"{options.memory}MiB")
+    if options.unthrottled:
+        parts.append("unthrottled")
+    return "-".join(parts)
+
+
+def settings(options: argparse.Namespace, copies: Copies) -> dict[str, object]:
     """What the figures were taken with."""
     return {
         "rounds": options.rounds,
         "seconds": options.seconds,
         "warm-up seconds": WARM_UP,
         "clients": CLIENTS,
-        "copies of the files": COPIES,
-        "memory MiB": confine.MEMORY >> 20,
+        "copies of the files": copies.copies,
+        "memory MiB": options.memory,
         **({} if options.unthrottled else {"disk MB/s": confine.READ_BYTES / 1e6, "disk reads/s": confine.READS}),
         "seed": SEED,
     }
