@@ -34,17 +34,24 @@ class Rules:
     """A table of rules, compiled.
 
     ``base`` is of fields that all answers have, unless a rule says otherwise. ``immutable`` lets names with a content
-    hash be kept for a year, unless the base or a rule has a Cache-Control for them.
+    hash be kept for a year, unless the base or a rule has a Cache-Control for them. ``cache_control`` is for what is left.
 
     Raises:
         ValueError: a pattern, type, name or value is wrong; in one sentence.
     """
 
-    __slots__ = ("_base", "_immutable", "_rules")
+    __slots__ = ("_base", "_immutable", "_otherwise", "_rules")
 
-    def __init__(self, rules: Iterable[Rule] = (), base: Mapping[str, str] = {}, immutable: bool = True) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule] = (),
+        base: Mapping[str, str] = {},
+        immutable: bool = True,
+        cache_control: str = "",
+    ) -> None:
         self._rules = [_Compiled(rule) for rule in rules]
         self._base = _encoded(base)
+        self._otherwise = _encoded({"Cache-Control": cache_control} if cache_control else {})
         self._immutable = immutable
 
     def fields(self, path_asked: bytes, path_served: bytes, media_type: bytes) -> Fields:
@@ -53,7 +60,7 @@ class Rules:
         A rule applies if it matches the path that was asked for or the path of the file that answers. All that apply
         do so in order; what a later one says of a field counts.
         """
-        found: dict[bytes, tuple[bytes, bytes]] = {}
+        found = self._otherwise.copy()
         if self._immutable and _never_changes(path_asked, path_served, media_type):
             found[b"cache-control"] = (b"Cache-Control", IMMUTABLE.encode())
         found.update(self._base)

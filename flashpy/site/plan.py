@@ -36,6 +36,8 @@ than its origin."""
 
 _SHARED = re.compile(r"(?:public|s-maxage|proxy-revalidate)(?:\s*=.*)?\Z", re.IGNORECASE)
 """Directives that are about shared caches."""
+_UNKEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
+"""Directives by which an answer is not kept, or not used without asking again."""
 
 T = TypeVar("T")
 
@@ -82,15 +84,15 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     base = {**(SECURITY if site.security_headers else {}), **site.headers}
     for name, value in site.headers.items():
         _compile(("headers", name), partial(check_field, name, value))
-    fields = Rules(base=base, immutable=False).fields(b"", b"", b"")
+    fields = Rules(base=_of_no_file(base), immutable=False).fields(b"", b"", b"")
     hide = _compile(("hide",), lambda: _pattern(site, site.hide))
     cors = _compile(("cors",), lambda: _cors(site.cors))
     if site.cache_control:
-        base = {**_without_cache_control(base), "Cache-Control": site.cache_control}
+        base = _without_cache_control(base)
     return Plan(
         fields=(*SERVER, *fields, *cors.static),
         rules=_rules(site, base, site.hashed_names),
-        private_rules=_rules(site, _private(base), immutable=False),
+        private_rules=_rules(site, _private(base, site.cache_control), immutable=False),
         routes=_routes(site),
         access=Access([_guarded(site, number, attempts) for number in range(len(site.access))]),
         cors=cors,
@@ -129,18 +131,28 @@ def _cors(cors: CorsSection) -> Cors:
 def _rules(site: SiteSection, base: dict[str, str], immutable: bool) -> Rules:
     rules = [Rule(rule.match, rule.types, rule.headers, rule.cache_control or None) for rule in site.rule]
     _each("rule", rules, lambda rule: Rules([rule]))
-    return _compile(("cache_control",), lambda: Rules(rules, base, immutable))
+    return _compile(("cache_control",), lambda: Rules(rules, base, immutable, site.cache_control))
 
 
-def _private(base: dict[str, str]) -> dict[str, str]:
+def _private(base: dict[str, str], cache_control: str) -> dict[str, str]:
     """The same fields, but of a Cache-Control by which no shared cache keeps anything: what is said of all files in
     general was not said of those that only some may have. A rule may say otherwise of them."""
     others = _without_cache_control(base)
-    said = "".join(value for name, value in base.items() if name not in others)
+    said = cache_control or _cache_control(base)
     kept = [part for each in said.split(",") if (part := each.strip()) and not _SHARED.match(part)]
     if not any(part.lower() in ("private", "no-store") for part in kept):
         kept.insert(0, "private")
     return {**others, "Cache-Control": ", ".join(kept)}
+
+
+def _of_no_file(base: dict[str, str]) -> dict[str, str]:
+    """The same fields for errors and redirects, for which nobody means a time that was set for files: of their
+    Cache-Control remains only what keeps answers from being kept."""
+    return base if _UNKEPT.search(_cache_control(base)) else _without_cache_control(base)
+
+
+def _cache_control(base: dict[str, str]) -> str:
+    return "".join(value for name, value in base.items() if name.lower() == "cache-control")
 
 
 def _without_cache_control(base: dict[str, str]) -> dict[str, str]:

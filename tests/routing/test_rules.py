@@ -76,8 +76,21 @@ def test_what_never_changes_is_kept_for_a_year(asked: bytes, served: bytes, medi
     assert Rules(immutable=False).fields(asked, served, media_type) == ()
 
 
+def test_what_is_said_of_all_files_counts_less_than_a_hash() -> None:
+    """But it counts for what has none; rules and fields of all answers count more."""
+    rules = Rules(cache_control="max-age=60")
+    path = b"/app.3f9a1c2b.js"
+    assert rules.fields(path, path, b"text/javascript") == (FOREVER,)
+    for asked, served in ((b"/app.js", b"/app.js"), (path, b"/index.html")):
+        assert rules.fields(asked, served, b"text/html") == ((b"Cache-Control", b"max-age=60"),)
+    assert Rules([Rule(cache_control="")], cache_control="max-age=60").fields(b"/a", b"/a", b"") == ()
+    assert Rules(base={"Cache-Control": "no-store"}, cache_control="max-age=60").fields(path, path, b"") == (
+        (b"Cache-Control", b"no-store"),
+    )
+
+
 def test_what_is_said_counts_more_than_a_hash() -> None:
-    """By a rule, or for the whole site; an empty value takes the field away."""
+    """By a rule, or of all answers; an empty value takes the field away."""
     path = b"/app.3f9a1c2b.js"
     for value, fields in (("no-store", ((b"Cache-Control", b"no-store"),)), ("", ())):
         assert Rules([Rule(cache_control=value)]).fields(path, path, b"text/javascript") == fields

@@ -107,6 +107,23 @@ def test_cache_control_is_of_files(serve: Serve) -> None:
         assert "cache-control" not in serving.ask(target).fields
 
 
+def test_a_time_among_the_headers_is_of_files_too(serve: Serve) -> None:
+    """An error that is kept for a year by mistake is a year of errors; what is not to be kept remains so."""
+    for value, of_errors in (("public, max-age=600", None), ("No-Store", "No-Store"), ("no-cache", "no-cache")):
+        serving = serve(headers={"cache-control": value, "X-Site": "here"})
+        assert serving.ask("/page.html").fields["cache-control"] == value
+        for target in ("/nothing", "/secret"):
+            fields = serving.ask(target).fields
+            assert (fields.get("cache-control"), fields["x-site"]) == (of_errors, "here")
+
+
+def test_hashed_names_are_kept_whatever_is_said_of_all_files(serve: Serve) -> None:
+    serving = serve(cache_control="no-cache")
+    serving.write("app.3f9a1c2b.js", "x")
+    assert serving.ask("/app.3f9a1c2b.js").fields["cache-control"] == "public, max-age=31536000, immutable"
+    assert serving.ask("/page.html").fields["cache-control"] == "no-cache"
+
+
 # Other origins' scripts (the Fetch standard, "CORS protocol")
 
 ORIGIN = "Origin: https://a.test"
