@@ -22,8 +22,8 @@ COMMANDS = {
     "sign": "flashpy.signing",
     "warm": "flashpy.cli.warm",
 }
-"""First words that are commands, with the modules where they are; any other is a directory (one called "check" is served as
-./check)."""
+"""First words that are commands, with the modules where they are; any other is a directory (one called "check" is
+served as ./check)."""
 
 
 def command_of(word: str) -> click.Command | None:

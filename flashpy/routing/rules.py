@@ -34,7 +34,8 @@ class Rules:
     """A table of rules, compiled.
 
     ``base`` is of fields that all answers have, unless a rule says otherwise. ``immutable`` lets names with a content
-    hash be kept for a year, unless the base or a rule has a Cache-Control for them. ``cache_control`` is for what is left.
+    hash be kept for a year, unless the base or a rule has a Cache-Control for them. ``cache_control`` is for what is
+    left.
 
     Raises:
         ValueError: a pattern, type, name or value is wrong; in one sentence.
