@@ -85,6 +85,8 @@ def _with_serve(site: SiteSection) -> SiteSection:
     ]
     if said.render_single:
         unfollowed.append("renderSingle: is not supported; it is left out")
+    if said.symlinks:
+        unfollowed.append("symlinks: links may lead out of the root only to what site.allowed_roots names")
     _warn(os.path.join(site.root, "serve.json: "), (*said.warnings, *unfollowed))
     return msgspec.structs.replace(
         site,

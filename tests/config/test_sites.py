@@ -149,6 +149,7 @@ def test_serve(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         "trailingSlash": True,
         "directoryListing": False,
         "renderSingle": True,
+        "symlinks": True,
         "redirects": [{"source": "/old", "destination": "/new", "type": 302}],
         "rewrites": [{"source": "app/**", "destination": "/index.html"}],
         "headers": [{"source": "**/*.js", "headers": [{"key": "X-A", "value": "1"}]}],
@@ -158,7 +159,7 @@ def test_serve(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert (site.listing, site.etag) == (False, "content")
     assert [(route.to, route.status) for route in site.route] == [("/own", 301), ("/new", 302), ("/index.html", 200)]
     messages = " ".join(record.getMessage() for record in caplog.records)
-    assert "cleanUrls" in messages and "renderSingle" in messages
+    assert all(key in messages for key in ("cleanUrls", "renderSingle", "symlinks"))
 
 
 def test_without_the_files_nothing_changes(tmp_path: Path) -> None:
