@@ -1,5 +1,7 @@
 """Error pages, each rendered once."""
 
+import re
+
 from flashpy.http.fields import prefers_html
 from flashpy.http.request import Request
 from flashpy.http.response import FieldList, Response, error
@@ -9,15 +11,22 @@ RETRY_SECONDS = b"1"
 
 _BODY_MAY_FOLLOW = frozenset({400, 408, 413, 414, 417, 431, 505})
 """Faults of framing, after which the connection cannot be read any further."""
+_UNKEPT = re.compile(rb"\bno-(?:store|cache)\b", re.IGNORECASE)
+"""Directives by which an answer is not kept, or not used without asking again."""
 
 
 class ErrorPages:
-    """Makes error answers and keeps them, since there are few kinds."""
+    """Makes error answers and keeps them, since there are few kinds.
 
-    __slots__ = ("_kept", "extra")
+    ``extra`` are fields of all answers that are not files, ``fields`` those of errors: of a Cache-Control, which nobody
+    means for errors, there remains only what keeps these from being kept.
+    """
+
+    __slots__ = ("_kept", "extra", "fields")
 
     def __init__(self, extra: FieldList = ()) -> None:
         self.extra = extra
+        self.fields = tuple(each for each in extra if each[0].lower() != b"cache-control" or _UNKEPT.search(each[1]))
         self._kept: dict[tuple[int, bool, bool, FieldList], Response] = {}
 
     def answer(self, request: Request, status: int, fields: FieldList = ()) -> Response:
@@ -30,7 +39,7 @@ class ErrorPages:
             response = error(
                 status,
                 accept,
-                (*self.extra, *fields, *retry),
+                (*self.fields, *fields, *retry),
                 with_body=key[2],
                 close=status in _BODY_MAY_FOLLOW,
             )

@@ -38,6 +38,8 @@ _MOST_PARAMETERS = 20
 _TOO_LARGE = "This directory is too large to be downloaded as a whole."
 _NAMELESS = b"files"  # what the archive of the topmost directory is called
 _ENTITY_CONDITIONS = (b"if-match", b"if-none-match")
+_OWN = frozenset({b"cache-control", b"x-content-type-options"})
+"""Fields that listings have, whatever is said of other answers."""
 
 
 class Listings:
@@ -63,7 +65,8 @@ class Listings:
         self._archive = archive
         self._small = small
         self._withheld = withheld
-        self._fixed: FieldList = (*errors.extra, (b"Cache-Control", b"no-cache"), (b"Vary", b"Accept"))
+        others = (each for each in errors.extra if each[0].lower() not in _OWN)
+        self._fixed: FieldList = (*others, (b"Cache-Control", b"no-cache"))
 
     def job(self, request: Request, path: bytes) -> List | Walk:
         """The job for a request; ``path`` is where the directory is beneath the root, with "/" at its end."""
@@ -78,7 +81,9 @@ class Listings:
         """The answer with the result of the job."""
         if result.outcome is Outcome.TOO_LARGE:
             with_body = request.method != b"HEAD"
-            return error(403, request.fields.get(b"accept"), self._errors.extra, with_body=with_body, advice=_TOO_LARGE)
+            return error(
+                403, request.fields.get(b"accept"), self._errors.fields, with_body=with_body, advice=_TOO_LARGE
+            )
         if result.outcome not in (Outcome.LISTED, Outcome.WALKED):
             return self._errors.answer(request, _STATUS.get(result.outcome, 500))
         assert result.file is not None
@@ -93,8 +98,7 @@ class Listings:
         """The archive; there is no telling whether it is still the same, so it has no validator and no ranges."""
         archive = Archive(job, tree, self._small)
         fields = (
-            *self._errors.extra,
-            (b"Cache-Control", b"no-cache"),
+            *self._fixed,
             (b"Content-Type", b"application/x-tar"),
             (b"Content-Disposition", disposition(job.name)),
             (b"Content-Length", b"%d" % archive.length),
@@ -103,7 +107,7 @@ class Listings:
 
     def _respond(self, request: Request, view: View, kind: bytes, body: bytes) -> Response:
         tag = EntityTag(b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode())
-        fields: FieldList = (*self._fixed, (b"ETag", bytes(tag)))
+        fields: FieldList = (*self._fixed, (b"Vary", b"Accept"), (b"ETag", bytes(tag)))
         # There is no Last-Modified, and without one the conditions on dates do not count (RFC 9110, 13.1.3, 13.1.4).
         conditions = {name: request.fields[name] for name in _ENTITY_CONDITIONS if name in request.fields}
         verdict = evaluate(conditions, Validators(tag, 0), 0.0)

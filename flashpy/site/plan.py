@@ -36,8 +36,6 @@ than its origin."""
 
 _SHARED = re.compile(r"(?:public|s-maxage|proxy-revalidate)(?:\s*=.*)?\Z", re.IGNORECASE)
 """Directives that are about shared caches."""
-_UNKEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
-"""Directives by which an answer is not kept, or not used without asking again."""
 
 T = TypeVar("T")
 
@@ -84,7 +82,7 @@ def plan(site: SiteSection, attempts: Attempts) -> Plan:
     base = {**(SECURITY if site.security_headers else {}), **site.headers}
     for name, value in site.headers.items():
         _compile(("headers", name), partial(check_field, name, value))
-    fields = Rules(base=_of_no_file(base), immutable=False).fields(b"", b"", b"")
+    fields = Rules(base=base, immutable=False).fields(b"", b"", b"")
     hide = _compile(("hide",), lambda: _pattern(site, site.hide))
     cors = _compile(("cors",), lambda: _cors(site.cors))
     if site.cache_control:
@@ -143,12 +141,6 @@ def _private(base: dict[str, str], cache_control: str) -> dict[str, str]:
     if not any(part.lower() in ("private", "no-store") for part in kept):
         kept.insert(0, "private")
     return {**others, "Cache-Control": ", ".join(kept)}
-
-
-def _of_no_file(base: dict[str, str]) -> dict[str, str]:
-    """The same fields for errors and redirects, for which nobody means a time that was set for files: of their
-    Cache-Control remains only what keeps answers from being kept."""
-    return base if _UNKEPT.search(_cache_control(base)) else _without_cache_control(base)
 
 
 def _cache_control(base: dict[str, str]) -> str:

@@ -112,9 +112,19 @@ def test_a_time_among_the_headers_is_of_files_too(serve: Serve) -> None:
     for value, of_errors in (("public, max-age=600", None), ("No-Store", "No-Store"), ("no-cache", "no-cache")):
         serving = serve(headers={"cache-control": value, "X-Site": "here"})
         assert serving.ask("/page.html").fields["cache-control"] == value
-        for target in ("/nothing", "/secret"):
-            fields = serving.ask(target).fields
-            assert (fields.get("cache-control"), fields["x-site"]) == (of_errors, "here")
+        fields = serving.ask("/nothing").fields
+        assert (fields.get("cache-control"), fields["x-site"]) == (of_errors, "here")
+        assert serving.ask("/secret").fields["cache-control"] == value  # a redirect may be kept
+
+
+def test_listings_have_their_own(serve: Serve) -> None:
+    """And each of them once."""
+    headers = {"Cache-Control": "public, max-age=600", "X-Content-Type-Options": "nosniff", "X-Site": "here"}
+    serving = serve(headers=headers, listing=True, listing_archive=True, index=[])
+    for target in ("/", "/?download=tar"):
+        fields = serving.ask(target).fields
+        assert (fields["cache-control"], fields["x-site"]) == ("no-cache", "here")
+    assert serving.ask("/").fields["x-content-type-options"] == "nosniff"
 
 
 def test_hashed_names_are_kept_whatever_is_said_of_all_files(serve: Serve) -> None:
