@@ -5,7 +5,6 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from flashpy.cache.residency import Residency
@@ -16,6 +15,7 @@ from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Service, Successor
+from flashpy.event.sockets import Sockets, flat
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
@@ -38,7 +38,7 @@ class EventDriven:
     def __init__(
         self,
         config: Config,
-        sockets: Sequence[socket.socket],
+        sockets: Sockets,
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
@@ -92,7 +92,7 @@ class EventDriven:
             self._metrics,
             self._log,
         )
-        self._listeners = [Listener(self._service, sock) for sock in self._sockets]
+        self._listeners = [Listener(self._service, sock) for sock in flat(self._sockets)]
         for listener in self._listeners:
             listener.start()
         self._tick()
