@@ -68,6 +68,7 @@ class Metrics:
         "loads_ahead",
         "mispredictions",
         "requests",
+        "requests_limited",
         "residency_hits",
         "stalls",
         "timeouts",
@@ -76,6 +77,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.requests_limited = 0  # of clients that asked too often, answered 429
         self.connections_accepted = 0
         self.connections_refused = 0  # over a limit, answered 503
         self.descriptors_exhausted = 0  # EMFILE or ENFILE, on accept or in a helper

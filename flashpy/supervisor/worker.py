@@ -77,9 +77,7 @@ class Worker:
     ``confined``: it gives up its rights to files and to the network before it serves.
     """
 
-    def __init__(
-        self, config: Config, sockets: Sockets, link: Link[ToWorker], confined: bool = False
-    ) -> None:
+    def __init__(self, config: Config, sockets: Sockets, link: Link[ToWorker], confined: bool = False) -> None:
         self._confined = confined
         self._config = config
         self._sockets = sockets
