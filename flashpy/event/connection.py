@@ -295,9 +295,10 @@ class Connection:
 
     def give_way(self) -> bool:
         """Close in favour of another, unless a request has just come. Whether it is closed."""
+        touched = self._touched
         if self.state is State.IDLE:
             self._readable()
-        if self.state is not State.WORKING:
+        if self._touched == touched and self.state is not State.WORKING:
             self.close()
         return self.state is State.CLOSED
 

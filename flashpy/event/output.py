@@ -90,8 +90,8 @@ class Output:
 
     @property
     def taken(self) -> int:
-        """Bytes that the client has taken, ever: those in the socket's own buffer, which may hold more than a slow client
-        takes in a minute, are not (SIOCOUTQ, in tcp(7) and unix(7))."""
+        """Bytes that the client has taken, ever. Not what is still in the socket's own buffer, which may be more than a
+        slow client takes in a minute (SIOCOUTQ: tcp(7), unix(7))."""
         waiting = ioctl(self._sock.fileno(), TIOCOUTQ, bytes(4))
         return self.sent - int.from_bytes(waiting, sys.byteorder)
 

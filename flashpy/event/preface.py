@@ -1,7 +1,7 @@
 """What a proxy says before a connection begins: the header of the PROXY protocol (http.proxy_protocol).
 
-The header is looked at before it is read, and then read to its last byte: what follows it, be it HTTP or TLS, is left for
-whoever goes on with the socket. What is only a part of one is read, or the loop would be told of it again and again.
+The header is looked at before it is read, and then read to its last byte: what follows it, be it HTTP or TLS, is left
+for whoever goes on with the socket. A part of one is read at once, or the loop would be told of it again and again.
 """
 
 import logging
@@ -19,7 +19,7 @@ Begin = Callable[[socket.SocketType, str], None]
 
 
 class Preface:
-    """A connection whose client is not known yet (a deadlines.Timed: the header must come as soon as a request must)."""
+    """A connection whose client is not known yet (a deadlines.Timed; the header has the time that a request has)."""
 
     __slots__ = ("_begin", "_held", "_peer", "_reading", "_service", "_sock", "state")
 

@@ -152,8 +152,8 @@ def _tune(sock: socket.socket) -> None:
 
 
 def pace(sock: socket.socket, rate: int) -> None:
-    """Bound what connections to a listening socket are sent, each to so many bytes per second; 0 is no bound. The kernel
-    sees to it: they inherit it as they are accepted. A Unix socket has no pace."""
+    """Bound what connections to a listening socket are sent, each to so many bytes per second; 0 is no bound. The
+    kernel sees to it: they inherit it as they are accepted. A Unix socket has no pace."""
     if sock.family in _INTERNET:
         sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, (rate or _UNPACED).to_bytes(4, sys.byteorder))
 

@@ -1,9 +1,9 @@
 """Who has handed a request on, as proxies say it in a field: Forwarded (RFC 7239), or X-Forwarded-For, its forerunner.
 
 Each proxy adds the address that it was asked from behind what others have said. So the last element is the nearest
-proxy's, and is read first; all that stands before it may have been made up by whoever that proxy was asked by. That is why
-the field is read from its end, and an element is the shortest end of it that is one: a quotation mark that a client has
-left open takes nothing of what was added after it.
+proxy's, and is read first; all that stands before it may have been made up by whoever that proxy was asked by. That is
+why the field is read from its end, and an element is the shortest end of it that is one: a quotation mark that a client
+has left open takes nothing of what was added after it.
 """
 
 import re

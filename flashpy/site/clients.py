@@ -38,8 +38,8 @@ class ClientsSite:
         self._errors = ErrorPages(SERVER)
 
     def answer(self, request: Request, client: str) -> Answer:
-        """See Answering. ``client`` is who has connected. A trusted proxy that asks for itself is asked to wait by nobody:
-        it speaks for many."""
+        """See Answering. ``client`` is who has connected. A trusted proxy that does not say whom it asks for has no
+        rate, for it may be many."""
         forwarding = self._forwarding
         if forwarding is not None:
             client = forwarding.client_of(request, client)

@@ -18,7 +18,8 @@ def client(peer: str, value: bytes, trusted: tuple[str, ...] = TRUSTED) -> str:
     """Who has made a request that came from this peer."""
     forwarding = Forwarding(trusted, "X-Forwarded-For")
     request = asked(b"x-forwarded-for", value)
-    assert forwarding.client_of(request, peer) == (found := forwarding.client_of(request, peer))  # and once remembered
+    found = forwarding.client_of(request, peer)
+    assert forwarding.client_of(request, peer) == found  # as it is remembered
     return found
 
 
