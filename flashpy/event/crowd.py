@@ -19,8 +19,12 @@ from flashpy.event.service import Service
 
 AT_A_TIME = 64
 """Connections that are chosen by one look at all."""
+PART = 8
+"""Of the idle connections, one in so many is closed at a time when descriptors are short (nginx does the same)."""
 VALID = 1.0
 """Seconds for which what one look has found is good."""
+PAUSE = 2e-5
+"""Seconds after a look that found too few, for each connection that it looked at: some twenty times what it took."""
 
 _WAITING = (State.HEAD, State.IDLE, State.SENDING, State.LINGERING)
 """States in which a connection waits for its client."""
@@ -41,8 +45,8 @@ class Crowd:
         self._service = service
         self._candidates: deque[_Candidate] = deque()
         self._held: dict[str, int] = {}  # connections of each client
-        self._looked = float("-inf")
-        self._enough = False  # there may be more candidates than were chosen
+        self._stale = float("-inf")  # until when the candidates are good
+        self._again = float("-inf")  # when others may be looked for, if there are none left
 
     def make_room(self, client: str) -> bool:
         """Close a connection in favour of a new one of this client, if there is one that should give way."""
@@ -55,6 +59,7 @@ class Crowd:
                 return False
             self._candidates.popleft()
             if connection.touched == touched and connection.give_way():
+                self._service.metrics.connections_shed += 1
                 self._held[newcomer] = mine
                 return True
             self._look()
@@ -62,19 +67,20 @@ class Crowd:
 
     def shed(self) -> int:
         """Close some connections between two requests, because descriptors are short. How many."""
-        self._candidates.clear()
-        return sum(candidate.connection.give_way() for candidate in _choose(self._by_client(State.IDLE)))
+        idle = self._by_client(State.IDLE)
+        some = min(AT_A_TIME, -(-sum(map(len, idle.values())) // PART))
+        return sum(candidate.connection.give_way() for candidate in _choose(idle, some))
 
     def _look(self) -> None:
         """Choose candidates anew, if that may find some that were not found before."""
         now = self._service.now.monotonic
-        if now < self._looked + VALID and (self._candidates or not self._enough):
+        if now < (self._stale if self._candidates else self._again):
             return
         connections = self._by_client(*_WAITING)
         self._held = {client: len(some) for client, some in connections.items()}
-        self._candidates = deque(_choose(connections))
-        self._enough = len(self._candidates) == AT_A_TIME
-        self._looked = now
+        self._candidates = deque(_choose(connections, AT_A_TIME))
+        self._stale = now + VALID
+        self._again = now if len(self._candidates) == AT_A_TIME else now + PAUSE * sum(self._held.values())
 
     def _by_client(self, *states: State) -> dict[str, list[Connection]]:
         """The connections in these states by who holds them. Not those of proxies that are trusted: each of them speaks
@@ -91,14 +97,13 @@ class Crowd:
         return found
 
 
-def _choose(by_client: dict[str, list[Connection]]) -> Iterator[_Candidate]:
-    """Who should give way, the first first: of the client that then has most, the idlest connection."""
+def _choose(by_client: dict[str, list[Connection]], left: int) -> Iterator[_Candidate]:
+    """So many that should give way, the first first: of the client that then has most, the idlest connection."""
     most: list[tuple[int, float, int, list[Connection]]] = []
     for number, connections in enumerate(by_client.values()):
         connections.sort(key=_idleness, reverse=True)
         most.append((-len(connections), connections[-1].touched, number, connections))
     heapify(most)
-    left = AT_A_TIME
     while most and left:
         held, _, number, connections = most[0]
         connection = connections.pop()

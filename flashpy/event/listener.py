@@ -20,6 +20,8 @@ LAST_BATCHES = 512
 """Batches accepted at the end: as many connections as a kernel lets wait by default (net.core.somaxconn)."""
 PAUSE = 0.1
 """Seconds without accepting when descriptors have run out."""
+TELL = 1.0
+"""Seconds between two words about connections that are closed to make room."""
 
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
@@ -33,6 +35,7 @@ class Listener:
         self.sock = sock
         self._crowd = crowd
         self._proxied = proxied
+        self._told = float("-inf")  # when it was logged that idle connections are closed
         self._strangers = 0  # clients that are no proxies which are trusted, where only such may connect
         self._of_what = int(sock.family), int(sock.type), sock.proto
         self._accepting = False
@@ -157,7 +160,10 @@ class Listener:
         service = self._service
         service.metrics.descriptors_exhausted += 1
         if shed := self._crowd.shed():
-            _log.warning("%d idle connections are closed to make room: %s.", shed, error.strerror)
+            service.metrics.connections_shed += shed
+            if service.now.monotonic > self._told + TELL:
+                self._told = service.now.monotonic
+                _log.warning("Idle connections are closed to make room for others: %s.", error.strerror)
             return
         _log.warning("Accepting pauses for %d ms: %s.", PAUSE * 1000, error.strerror)
         service.loop.remove_reader(self.sock.fileno())
