@@ -294,13 +294,15 @@ class Connection:
             self.close()
 
     def give_way(self) -> bool:
-        """Close in favour of another, unless a request has just come. Whether it is closed."""
+        """Close in favour of another, unless a request has just come. Whether that has made room."""
+        if not self._is_open():
+            return False
         touched = self._touched
         if self.state is State.IDLE:
             self._readable()
         if self._touched == touched and self.state is not State.WORKING:
             self.close()
-        return self.state is State.CLOSED
+        return not self._is_open()
 
     # Receiving
 

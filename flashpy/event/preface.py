@@ -52,9 +52,10 @@ class Preface:
         self.close()
 
     def drain(self) -> None:
-        """A server that ends waits for no more headers; a connection that has come whole is begun."""
+        """Begin the connection, if the header has come. A server that ends waits for no more; one that has a successor
+        does, for nothing is to be lost."""
         self._readable()
-        if self.state is not State.CLOSED:
+        if self._service.take_over is None:
             self.close()
 
     def close(self) -> None:

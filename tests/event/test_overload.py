@@ -105,6 +105,18 @@ def test_idle_connections_make_room_where_all_clients_have_one(stack: ExitStack,
     assert server.metrics()["connections"] == 3
 
 
+def test_who_has_gone_by_himself_makes_no_room_twice(stack: ExitStack, root: Path) -> None:
+    server = serve(stack, root, connections=4)
+    mine = slow(stack, server, 4)
+    assert connect(stack, server, source=OTHER).get().status == 200  # the others have been chosen by now, too
+    for client in mine[1:]:
+        client.close()
+    eventually("they have gone", lambda: server.metrics()["connections"] == 1)
+    slow(stack, server, 3, source=THIRD)
+    assert connect(stack, server, source="127.0.0.4").get().status == 200
+    assert server.metrics()["connections"] == 4
+
+
 def test_a_connection_that_is_sent_something_gives_way_last(stack: ExitStack, root: Path) -> None:
     with (root / "big").open("wb") as file:
         file.truncate(64 * 2**20)
