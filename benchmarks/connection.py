@@ -34,6 +34,8 @@ class Connection:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connected = False
+        if poll.source:
+            self.socket.bind((poll.source, 0))
         self.socket.connect_ex(poll.address)
         poll.add(self)
 
@@ -100,8 +102,10 @@ class Connection:
 class Poll:
     """An epoll loop: the connections by descriptor, and one buffer into which all answers are read."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, source: str = "") -> None:
+        """``source`` is the address that the connections come from; without one, the kernel chooses."""
         self.address = ("127.0.0.1", port)
+        self.source = source
         self.epoll = select.epoll()
         self.connections: dict[int, Connection] = {}
         self.buffer = bytearray(256 * 1024)

@@ -1,6 +1,8 @@
-"""Addresses to listen on, as they are written. Pure: a configuration can be checked without binding anything."""
+"""Addresses to listen on, as they are written, and those of clients. Pure: a configuration can be checked without
+binding anything."""
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 
@@ -48,3 +50,9 @@ def parse(text: str) -> Address:
     if not match or int(match[3]) > 65535:
         raise ValueError(f"{text!r} is no address; write host:port, [ipv6]:port, unix:PATH or fd://N.")
     return Tcp(match[1] or match[2] or "", int(match[3]))
+
+
+def client_text(address: IPv4Address | IPv6Address) -> str:
+    """How a client of this address is called; one of IPv4 may be written as IPv6 (RFC 4291, 2.5.5.2)."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

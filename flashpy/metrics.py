@@ -57,6 +57,7 @@ class Metrics:
     __slots__ = (
         "connections_accepted",
         "connections_refused",
+        "connections_shed",
         "descriptors_exhausted",
         "faults",
         "helper_deaths",
@@ -68,6 +69,7 @@ class Metrics:
         "loads_ahead",
         "mispredictions",
         "requests",
+        "requests_limited",
         "residency_hits",
         "stalls",
         "timeouts",
@@ -76,8 +78,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.requests_limited = 0  # of clients that asked too often, answered 429
         self.connections_accepted = 0
-        self.connections_refused = 0  # over a limit, answered 503
+        self.connections_refused = 0  # over a limit, or no proxy that is trusted
+        self.connections_shed = 0  # closed to make room for others
         self.descriptors_exhausted = 0  # EMFILE or ENFILE, on accept or in a helper
         self.faults = 0  # exceptions that reached a connection's barrier: bugs
         self.helper_deaths = 0

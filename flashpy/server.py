@@ -7,7 +7,6 @@ configuration. Those belong to the command line (flashpy.cli).
 import asyncio
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.event.programs import LocalStarter
-from flashpy.event.sockets import flat, listen, url_of
+from flashpy.event.sockets import Sockets, close_all, flat, listen, url_of
 from flashpy.job.codedfiles import why_unfit
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
@@ -41,13 +40,13 @@ class Server:
             config = load(overrides={"site": {"root": str(config)}, "server": {"bind": ["127.0.0.1:0"]}})
         self.config = config = fit_into_memory(config)
         self._metrics = Metrics()
-        self._sockets: list[socket.socket] = []
+        self._sockets: Sockets = {}
         self._architecture: Architecture | None = None
 
     @property
     def urls(self) -> list[str]:
         """Where the server is reached; the ports are the real ones."""
-        return [url_of(sock) for sock in self._sockets]
+        return [url_of(sock) for sock in flat(self._sockets)]
 
     @property
     def url(self) -> str:
@@ -71,7 +70,7 @@ class Server:
         check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server
-            self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))
+            self._sockets = listen(server.bind, server.backlog, server.unix_permissions)
             self._architecture = architecture(
                 self.config, self._sockets, self._metrics, LocalStarter(cache=self.config.cache)
             )
@@ -91,9 +90,8 @@ class Server:
         await self._close()
 
     async def _close(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-        self._sockets = []
+        close_all(flat(self._sockets))
+        self._sockets = {}
         architecture, self._architecture = self._architecture, None
         if architecture is not None:
             await architecture.close()

@@ -28,6 +28,14 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
     cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
     sandbox: bool = True
     reload: bool = False
+    proxy_protocol: bool | tuple[str, ...] = False
+    trusted_proxies: tuple[str, ...] = ()
+    client_ip_field: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+
+    def is_proxied(self, address: str) -> bool:
+        """Whether proxies speak the PROXY protocol at an address."""
+        wanted = self.proxy_protocol
+        return wanted if isinstance(wanted, bool) else address in wanted
 
     @property
     def unix_permissions(self) -> int | None:
@@ -168,6 +176,9 @@ class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
 
     connections: Positive = 16_384
     connections_per_client: Count = 0
+    requests_per_second_per_client: Annotated[float, Meta(ge=0)] = 0.0
+    burst_per_client: Count = 100
+    bandwidth_per_connection: Annotated[int, Meta(ge=0, lt=2**32 - 1)] = 0
     pipeline: Positive = 32
     target: Annotated[int, Meta(ge=64, le=65_536)] = 8_192
     head: Annotated[int, Meta(ge=256, le=2**20)] = 32_768

@@ -44,7 +44,7 @@ class Amped(EventDriven):
 
     def _around(self, site: Answering) -> Answering:
         streams = self._streams
-        return site if streams is None else ReloadingSite(site, streams.take, streams.is_full)
+        return super()._around(site if streams is None else ReloadingSite(site, streams.take, streams.is_full))
 
     async def _close_runner(self) -> None:
         if self._watcher is not None:

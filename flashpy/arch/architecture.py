@@ -2,12 +2,13 @@
 
 import importlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
+from flashpy.event.sockets import Sockets
 from flashpy.metrics import Metrics
 from flashpy.settings import Config
 
@@ -56,7 +57,7 @@ _HOMES = {
 
 def architecture(
     config: Config,
-    sockets: Sequence[socket.socket],
+    sockets: Sockets,
     metrics: Metrics,
     starter: Starter,
     log_source: LogSource | None = None,

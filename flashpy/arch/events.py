@@ -5,17 +5,21 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
 from typing import Any
 
+from flashpy.access.forwarding import Forwarding
+from flashpy.access.rates import Rates
 from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
-from flashpy.event.deadlines import Timed
+from flashpy.event.crowd import Crowd
+from flashpy.event.deadlines import AT_A_TIME, Timed
 from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
+from flashpy.event.preface import Preface
 from flashpy.event.programs import Starter
 from flashpy.event.service import Service, Successor
+from flashpy.event.sockets import Sockets
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
@@ -24,6 +28,7 @@ from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
+from flashpy.site.clients import ClientsSite
 from flashpy.site.sites import Answering, answering
 
 _log = logging.getLogger("flashpy")
@@ -38,7 +43,7 @@ class EventDriven:
     def __init__(
         self,
         config: Config,
-        sockets: Sequence[socket.socket],
+        sockets: Sockets,
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
@@ -55,6 +60,10 @@ class EventDriven:
         self._log: AccessLog | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._residency = self._make_residency()
+        server = config.server
+        self._forwarding = (
+            Forwarding(server.trusted_proxies, server.client_ip_field) if server.trusted_proxies else None
+        )
 
     def _make_residency(self) -> Residency:
         """What tells whether a window may be sent at once."""
@@ -72,7 +81,12 @@ class EventDriven:
 
     def _around(self, site: Answering) -> Answering:
         """What answers, around what the configuration says."""
-        return site
+        limits, forwarding = self._config.limits, self._forwarding
+        per_second = limits.requests_per_second_per_client
+        rates = Rates(per_second, limits.burst_per_client) if per_second else None
+        if forwarding is None and rates is None:
+            return site
+        return ClientsSite(site, forwarding, rates, self._now, self._metrics)
 
     async def start(self) -> None:
         """See Architecture."""
@@ -91,8 +105,14 @@ class EventDriven:
             self._now,
             self._metrics,
             self._log,
+            self._forwarding,
         )
-        self._listeners = [Listener(self._service, sock) for sock in self._sockets]
+        crowd = Crowd(self._service)
+        self._listeners = [
+            Listener(self._service, sock, crowd, config.server.is_proxied(address))
+            for address, group in self._sockets.items()
+            for sock in group
+        ]
         for listener in self._listeners:
             listener.start()
         self._tick()
@@ -119,8 +139,8 @@ class EventDriven:
             except TimeoutError:
                 _log.warning("%d connections were cut off at shutdown.", service.connections)
         service.take_over = None
-        for connection in _connections(service):
-            connection.close()
+        for timed in service.deadlines.all():
+            timed.close()
 
     def adopt(self, sock: socket.SocketType, client: str) -> None:
         """See Architecture."""
@@ -159,17 +179,23 @@ class EventDriven:
         self._now.monotonic, self._now.wall = now, wall
         self._tails.set(http_date(wall))
         self._ticker = service.loop.call_later(1.001 - wall % 1.0, self._tick)
-        self._metrics.timeouts += service.deadlines.sweep(now, _give_up)
+        self._sweep(service)
         if (stall := self._metrics.stalls.worst_since()) is not None:
             _log.warning("The event loop was held for %.0f ms (%s).", 1000 * stall[0], stall[1])
         self._tick_runner()
 
+    def _sweep(self, service: Service) -> None:
+        """End what is late, some connections at a time, between which others have their turn."""
+        expired = service.deadlines.sweep(time.monotonic(), _give_up)
+        self._metrics.timeouts += expired
+        if expired == AT_A_TIME:
+            service.loop.call_soon(self._sweep, service)
 
-def _connections(service: Service) -> list[Connection]:
-    return [timed for timed in service.deadlines.all() if isinstance(timed, Connection)]
+
+def _connections(service: Service) -> list[Connection | Preface]:
+    return [timed for timed in service.deadlines.all() if isinstance(timed, Connection | Preface)]
 
 
 def _give_up(timed: Timed) -> None:
     _log.exception("An exception ended %r.", timed)
-    if isinstance(timed, Connection):
-        timed.close()
+    timed.close()

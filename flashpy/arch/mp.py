@@ -19,7 +19,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -30,6 +29,7 @@ from flashpy.errors import StartError
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
+from flashpy.event.sockets import Sockets, flat
 from flashpy.loghelper import close_log, open_log
 from flashpy.logs import set_up
 from flashpy.metrics import Metrics
@@ -83,13 +83,13 @@ class MultiProcess:
     def __init__(
         self,
         config: Config,
-        sockets: Sequence[socket.socket],
+        sockets: Sockets,
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
     ) -> None:
         self._config = config
-        self._sockets = sockets
+        self._sockets = flat(sockets)
         self._metrics = metrics
         self._master: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flashpy.arch.blocking import Common, Driver
@@ -12,6 +12,7 @@ from flashpy.arch.inline import UnlockingRunner
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
 from flashpy.event.service import Successor
+from flashpy.event.sockets import Sockets, flat
 from flashpy.loghelper import close_log, open_log
 from flashpy.metrics import Metrics
 from flashpy.settings import Config
@@ -29,13 +30,13 @@ class MultiThreaded:
     def __init__(
         self,
         config: Config,
-        sockets: Sequence[socket.socket],
+        sockets: Sockets,
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
     ) -> None:
         self._config = config
-        self._sockets = sockets
+        self._sockets = flat(sockets)
         self._metrics = metrics
         self._log: int | None = None
         self._common: Common | None = None

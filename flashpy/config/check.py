@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from flashpy import atoms
 from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
+from flashpy.config.clients import check_clients
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
@@ -20,6 +21,7 @@ def check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
     _check_helpers(config.helpers, place)
     _check_server(config.server, place)
+    check_clients(config, place)
     if config.log.access_format not in ("combined", "json"):
         try:
             atoms.parse(config.log.access_format)

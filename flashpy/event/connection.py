@@ -66,8 +66,8 @@ class Connection:
         "_fd",
         "_not_hit",
         "_output",
-        "_rate_sent",
         "_rate_since",
+        "_rate_taken",
         "_reading",
         "_recall",
         "_recv",
@@ -99,7 +99,7 @@ class Connection:
         self._writing = False  # registered for writing
         self._touched = now
         self._rate_since = 0.0  # when the sending began that is to be judged; between, minus the seconds it has lasted
-        self._rate_sent = 0  # what had been sent by then
+        self._rate_taken = 0  # what the client had taken by then
         self.client = client
         self.state = State.NEW
         self._reading = False
@@ -122,6 +122,11 @@ class Connection:
         if self._wire_made is None:
             self._wire_made = Http1(self._service.http1)
         return self._wire_made
+
+    @property
+    def touched(self) -> float:
+        """When something came from the client, or was taken by it, last."""
+        return self._touched
 
     def _is_open(self) -> bool:
         """Whether jobs for it are still wanted."""
@@ -253,14 +258,15 @@ class Connection:
         limits = self._service.limits
         if self.state is State.IDLE:
             return self._touched + limits.timeout_keep_alive
-        if self.state is not State.SENDING or self._touched + limits.timeout_send <= now:
+        if self.state is not State.SENDING:
             return 0.0
         seconds = now - self._rate_since
         if seconds >= limits.timeout_send:
-            if self._output.sent - self._rate_sent < limits.min_send_rate * seconds:
+            taken = self._output.taken
+            if taken - self._rate_taken < max(1, limits.min_send_rate * seconds):
                 return 0.0
-            self._rate_since, self._rate_sent = now, self._output.sent
-        return self._touched + limits.timeout_send
+            self._rate_since, self._rate_taken = now, taken
+        return self._rate_since + limits.timeout_send
 
     def expire(self) -> None:
         """Too late: close, and say so to a client that was in the middle of a request (RFC 9110, 15.5.9)."""
@@ -286,6 +292,17 @@ class Connection:
             self._readable()
         if self.state in (State.IDLE, State.HEAD):
             self.close()
+
+    def give_way(self) -> bool:
+        """Close in favour of another, unless a request has just come. Whether that has made room."""
+        if not self._is_open():
+            return False
+        touched = self._touched
+        if self.state is State.IDLE:
+            self._readable()
+        if self._touched == touched and self.state is not State.WORKING:
+            self.close()
+        return not self._is_open()
 
     # Receiving
 
@@ -495,7 +512,9 @@ class Connection:
     def _record(self, request: Request, response: Response, sent: int, began: float, cache: Cache) -> None:
         service = self._service
         assert service.log is not None
-        service.log.add((self.client, service.now.wall, request, response.head, sent, _monotonic() - began, cache))
+        forwarding = service.forwarding
+        client = self.client if forwarding is None else forwarding.client_of(request, self.client)
+        service.log.add((client, service.now.wall, request, response.head, sent, _monotonic() - began, cache))
 
     def _set_writing(self, wanted: bool) -> None:
         if wanted is not self._writing:

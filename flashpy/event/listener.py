@@ -6,9 +6,11 @@ import socket
 import time
 
 from flashpy.event.connection import Connection
+from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import State
+from flashpy.event.preface import Preface
 from flashpy.event.service import Service
-from flashpy.event.sockets import client_of
+from flashpy.event.sockets import client_of, pace
 
 _log = logging.getLogger("flashpy.listener")
 
@@ -18,6 +20,8 @@ LAST_BATCHES = 512
 """Batches accepted at the end: as many connections as a kernel lets wait by default (net.core.somaxconn)."""
 PAUSE = 0.1
 """Seconds without accepting when descriptors have run out."""
+TELL = 1.0
+"""Seconds between two words about connections that are closed to make room."""
 
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
@@ -25,11 +29,17 @@ _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 class Listener:
     """Accepts connections on one socket."""
 
-    def __init__(self, service: Service, sock: socket.socket) -> None:
+    def __init__(self, service: Service, sock: socket.socket, crowd: Crowd, proxied: bool) -> None:
+        """``proxied``: who connects is a proxy, which says first who its client is (event.preface)."""
         self._service = service
         self.sock = sock
+        self._crowd = crowd
+        self._proxied = proxied
+        self._told = float("-inf")  # when it was logged that idle connections are closed
+        self._strangers = 0  # clients that are no proxies which are trusted, where only such may connect
         self._of_what = int(sock.family), int(sock.type), sock.proto
         self._accepting = False
+        pace(sock, service.limits.bandwidth_per_connection)
 
     def start(self) -> None:
         """Accept from now on."""
@@ -67,7 +77,7 @@ class Listener:
             return False
         except OSError as error:
             if error.errno in _SHORT:
-                self._pause(error)
+                self._fall_short(error)
                 return False
             # others are the troubles of the connection that was to be accepted: accept(2)
         except Exception:
@@ -78,35 +88,56 @@ class Listener:
     def welcome(self, sock: socket.SocketType, address: object) -> None:
         """Begin to serve a connection, or refuse it where there are too many. ``address`` is the client's."""
         sock.setblocking(False)
+        service = self._service
         client = client_of(address)
-        if self._admit(client):
-            Connection(self._service, sock, client).start(State.HEAD)
-        else:
+        if self._proxied and not self._is_trusted(client):
+            sock.close()
+        elif service.connections >= service.limits.connections and not self._crowd.make_room(client):
             self._refuse(sock)
+        else:
+            service.connections += 1
+            service.metrics.connections_accepted += 1
+            if self._proxied:
+                Preface(service, sock, client, self._begin).start()
+            else:
+                self._begin(sock, client)
+
+    def _begin(self, sock: socket.SocketType, client: str) -> None:
+        """Serve a connection that is counted, unless its client has too many."""
+        service = self._service
+        if not service.admits(client):
+            self._refuse(sock)
+            service.ended()
+            return
+        connection = Connection(service, sock, client)
+        connection.start(State.HEAD)
+        if service.draining:
+            connection.drain()
 
     def adopt(self, sock: socket.SocketType, client: str) -> None:
         """Go on with a connection that another process has begun, and that is between two requests. Where there are too
         many it is closed: a client that has asked for nothing wants no answer."""
         sock.setblocking(False)
-        if self._admit(client):
-            Connection(self._service, sock, client).start(State.IDLE)
-        else:
-            sock.close()
-
-    def _admit(self, client: str) -> bool:
-        """Count one more connection, unless that is one too many."""
         service = self._service
-        limits = service.limits
-        if service.connections >= limits.connections:
-            return False
-        if limits.connections_per_client:
-            count = service.per_client.get(client, 0)
-            if count >= limits.connections_per_client:
-                return False
-            service.per_client[client] = count + 1
+        if service.connections >= service.limits.connections or not service.admits(client):
+            sock.close()
+            return
         service.connections += 1
         service.metrics.connections_accepted += 1
-        return True
+        Connection(service, sock, client).start(State.IDLE)
+
+    def _is_trusted(self, client: str) -> bool:
+        """Whether a client is a proxy that may say who its clients are. Who is not is told nothing."""
+        service = self._service
+        if service.forwarding is not None and service.forwarding.trusts(client):
+            return True
+        service.metrics.connections_refused += 1
+        if not self._strangers:
+            _log.warning(
+                "%s is in none of server.trusted_proxies; its connections to a proxies' address are closed.", client
+            )
+        self._strangers += 1
+        return False
 
     def _refuse(self, sock: socket.SocketType) -> None:
         """503 at once (RFC 9110, 15.6.4). What the client has sent is read first, or a reset would overtake it."""
@@ -123,10 +154,17 @@ class Listener:
             pass
         sock.close()
 
-    def _pause(self, error: OSError) -> None:
-        """Out of descriptors: those who wait are served when connections have ended."""
+    def _fall_short(self, error: OSError) -> None:
+        """Out of descriptors: connections between two requests give way, or those who wait are served when others have
+        ended."""
         service = self._service
         service.metrics.descriptors_exhausted += 1
+        if shed := self._crowd.shed():
+            service.metrics.connections_shed += shed
+            if service.now.monotonic > self._told + TELL:
+                self._told = service.now.monotonic
+                _log.warning("Idle connections are closed to make room for others: %s.", error.strerror)
+            return
         _log.warning("Accepting pauses for %d ms: %s.", PAUSE * 1000, error.strerror)
         service.loop.remove_reader(self.sock.fileno())
         service.loop.call_later(PAUSE, self._resume)

@@ -2,9 +2,12 @@
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from enum import Enum, auto
+from fcntl import ioctl
+from termios import TIOCOUTQ
 
 from flashpy.buffers import Lazy, Piece, Slice
 from flashpy.cache.residency import Residency, window_of
@@ -84,6 +87,13 @@ class Output:
         piece = self.queue[0]
         assert isinstance(piece, Lazy)
         return piece
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the client has taken, ever. Not what is still in the socket's own buffer, which may be more than a
+        slow client takes in a minute (SIOCOUTQ: tcp(7), unix(7))."""
+        waiting = ioctl(self._sock.fileno(), TIOCOUTQ, bytes(4))
+        return self.sent - int.from_bytes(waiting, sys.byteorder)
 
     def made(self, pieces: Sequence[Piece]) -> None:
         """These stand in its place."""

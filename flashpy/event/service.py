@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple
 
+from flashpy.access.forwarding import Forwarding
+from flashpy.access.networks import household
 from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.deadlines import Deadlines, State
@@ -42,6 +44,7 @@ class Service:
         "deadlines",
         "drained",
         "draining",
+        "forwarding",
         "http1",
         "iteration",
         "limits",
@@ -67,6 +70,7 @@ class Service:
         now: Now,
         metrics: Metrics,
         log: AccessLog | None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.loop = loop
         self.limits = limits
@@ -77,8 +81,9 @@ class Service:
         self.now = now
         self.metrics = metrics
         self.log = log
+        self.forwarding = forwarding  # the proxies that are trusted, if any are
         self.iteration = _iteration_clock(loop)
-        self.per_client: dict[str, int] = {}
+        self.per_client: dict[str, int] = {}  # connections of each client, where they are limited
         self.connections = 0  # open now
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
@@ -92,15 +97,36 @@ class Service:
             }
         )
 
+    def admits(self, client: str) -> bool:
+        """Count a connection of this client, if it may have one more. Proxies that are trusted may have any number, for
+        each speaks for many clients."""
+        most = self.limits.connections_per_client
+        if not most or (self.forwarding is not None and self.forwarding.trusts(client)):
+            return True
+        client = household(client)
+        count = self.per_client.get(client, 0)
+        if count >= most:
+            return False
+        self.per_client[client] = count + 1
+        return True
+
     def gone(self, connection: "Connection") -> None:
         """A connection has been closed."""
+        self.left(connection.client)
+
+    def left(self, client: str) -> None:
+        """A client that had been let in is one connection less."""
+        if self.per_client:
+            client = household(client)
+            if client in self.per_client:  # trusted proxies are not
+                self.per_client[client] -= 1
+                if not self.per_client[client]:
+                    del self.per_client[client]
+        self.ended()
+
+    def ended(self) -> None:
+        """There is one connection less, of whomever."""
         self.connections -= 1
-        if self.limits.connections_per_client:
-            left = self.per_client[connection.client] - 1
-            if left:
-                self.per_client[connection.client] = left
-            else:
-                del self.per_client[connection.client]
         if self.draining and self.drained and not self.connections:
             self.drained()
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ the event loop. One that is silent for longer is accepted all the same."""
 
 Sockets = dict[str, list[socket.socket]]
 """Listening sockets by the address that they were made for, as it is written."""
+
+SO_MAX_PACING_RATE = 47
+"""Of socket(7); the socket module has no name for it. The number is that of x86, ARM and RISC-V."""
+_UNPACED = 2**32 - 1
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _MAPPED = "::ffff:"
@@ -144,6 +149,13 @@ def _bind_tcp(place: _Place, narrow: bool, backlog: int) -> socket.socket:
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # on Linux, accepted sockets inherit it
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
+
+
+def pace(sock: socket.socket, rate: int) -> None:
+    """Bound what connections to a listening socket are sent, each to so many bytes per second; 0 is no bound. The
+    kernel sees to it: they inherit it as they are accepted. A Unix socket has no pace."""
+    if sock.family in _INTERNET:
+        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, (rate or _UNPACED).to_bytes(4, sys.byteorder))
 
 
 def _ports(sockets: list[socket.socket]) -> set[int]:

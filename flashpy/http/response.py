@@ -113,7 +113,7 @@ _ADVICE = {
     414: "The address is too long.",
     416: "The file has no such part.",
     417: "The request expects what this server does not do.",
-    429: "There were too many attempts; please try again later.",
+    429: "There were too many requests or attempts; please try again later.",
     431: "The request's fields are too large.",
     500: "The server failed at this request.",
     501: "The server does not know this method or coding.",

@@ -18,6 +18,7 @@ from flashpy.arch.architecture import Architecture, architecture
 from flashpy.errors import StartError
 from flashpy.event.programs import Program, Starter
 from flashpy.event.service import Successor
+from flashpy.event.sockets import Sockets, flat
 from flashpy.metrics import Metrics
 from flashpy.server import new_event_loop
 from flashpy.settings import Config
@@ -76,9 +77,7 @@ class Worker:
     ``confined``: it gives up its rights to files and to the network before it serves.
     """
 
-    def __init__(
-        self, config: Config, sockets: Sequence[socket.socket], link: Link[ToWorker], confined: bool = False
-    ) -> None:
+    def __init__(self, config: Config, sockets: Sockets, link: Link[ToWorker], confined: bool = False) -> None:
         self._confined = confined
         self._config = config
         self._sockets = sockets
@@ -241,7 +240,7 @@ class Worker:
     def _successor(self, order: Retire) -> Successor | None:
         if not order.succeeded:
             return None
-        listens = {sock.fileno() for number, sock in enumerate(self._sockets) if number not in order.abandoned}
+        listens = {sock.fileno() for number, sock in enumerate(flat(self._sockets)) if number not in order.abandoned}
         return Successor(self._take, listens)
 
     def _take(self, sock: socket.SocketType, client: str) -> None:

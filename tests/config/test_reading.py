@@ -227,3 +227,40 @@ def test_a_form_of_the_access_log_that_cannot_be(write: Write) -> None:
     path = write('[log]\naccess_format = "%(h)s %(x)s"\n')
     assert complaint(path).startswith(f"{path}, line 2: log.access_format: there is no atom %(x)s; there are %(h)s, ")
     assert load(write('[log]\naccess_format = "%(h)s"\n')).log.access_format == "%(h)s"
+
+
+CLIENTS = [
+    ({"trusted_proxies": ["10.0.0.1/8"]}, {}, "trusted_proxies", "10.0.0.0/8"),
+    ({"trusted_proxies": ["proxy.example"]}, {}, "trusted_proxies", "no network"),
+    ({"proxy_protocol": True}, {}, "proxy_protocol", "it takes server.trusted_proxies"),
+    (
+        {"proxy_protocol": ["127.0.0.1:1"], "trusted_proxies": ["127.0.0.1"]},
+        *({}, "proxy_protocol", "none of the addresses"),
+    ),
+    ({"client_ip_field": "X-Real-IP"}, {}, "client_ip_field", ""),
+    ({}, {"bandwidth_per_connection": 240}, "bandwidth_per_connection", "limits.min_send_rate"),
+    *(
+        ({"architecture": "mp", **server}, limits, next(iter({**server, **limits})), "amped or sped")
+        for server, limits in (
+            ({"trusted_proxies": ["127.0.0.1"]}, {}),
+            ({}, {"connections_per_client": 1}),
+            ({}, {"requests_per_second_per_client": 1.0}),
+            ({}, {"bandwidth_per_connection": 10_000}),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("server", "limits", "key", "why"), CLIENTS)
+def test_what_cannot_be_said_of_clients(server: dict[str, Any], limits: dict[str, Any], key: str, why: str) -> None:
+    said = complaint(None, {"server": server, "limits": limits})
+    assert key in said and why in said
+
+
+def test_what_can_be_said_of_clients() -> None:
+    trusted = {"trusted_proxies": ["10.0.0.0/8", "::1", "unix:"]}
+    bind = {"bind": ["127.0.0.1:1", "[::1]:1"]}
+    one = load(overrides={"server": {**trusted, **bind, "proxy_protocol": ["[::1]:1"]}}).server
+    assert [one.is_proxied(address) for address in one.bind] == [False, True]
+    assert all(map(load(overrides={"server": {**trusted, **bind, "proxy_protocol": True}}).server.is_proxied, one.bind))
+    assert load(overrides={"limits": {"requests_per_second_per_client": 5}}).limits.requests_per_second_per_client == 5

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flashpy.event.deadlines import Deadlines, State, Timed
+from flashpy.event.deadlines import AT_A_TIME, Deadlines, State, Timed
 
 LIMITS = {State.HEAD: 10.0, State.IDLE: 75.0}
 
@@ -31,6 +31,10 @@ class Fake:
             self.deadlines.enter(self, State.CLOSED, 0.0)
         else:
             self._act()
+
+    def close(self) -> None:
+        """As a connection does."""
+        self.deadlines.enter(self, State.CLOSED, 0.0)
 
 
 class Failures(list[Timed]):
@@ -128,3 +132,16 @@ def test_who_expires_into_another_state_is_late_there_only_after_its_limit(deadl
     assert deadlines.sweep(10.0, fail) == 1
     assert timed.state is State.IDLE
     assert deadlines.sweep(84.0, fail) == 0
+
+
+def test_many_that_are_late_end_some_at_a_time(deadlines: Deadlines) -> None:
+    late = [Fake(deadlines, State.HEAD, 0.0) for _ in range(2 * AT_A_TIME + 1)]
+    assert [deadlines.sweep(20.0, fail) for _ in range(3)] == [AT_A_TIME, AT_A_TIME, 1]
+    assert [fake.expired for fake in late] == [1] * len(late)
+    assert len(deadlines) == 0
+
+
+def test_states_can_be_asked_for(deadlines: Deadlines) -> None:
+    head, idle = Fake(deadlines, State.HEAD, 0.0), Fake(deadlines, State.IDLE, 0.0)
+    assert deadlines.all([State.IDLE]) == [idle]
+    assert deadlines.all([State.HEAD, State.IDLE]) == [head, idle]
