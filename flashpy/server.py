@@ -7,7 +7,6 @@ configuration. Those belong to the command line (flashpy.cli).
 import asyncio
 import logging
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,14 @@ from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.event.programs import LocalStarter
-from flashpy.event.sockets import flat, listen, url_of
+from flashpy.event.service import Secured
+from flashpy.event.sockets import Sockets, close_all, flat, listen, urls_of
 from flashpy.job.codedfiles import why_unfit
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
+from flashpy.tls.contexts import Contexts
+from flashpy.tls.material import read_all
+from flashpy.tls.serving import contexts_for
 
 _log = logging.getLogger("flashpy")
 
@@ -41,13 +44,14 @@ class Server:
             config = load(overrides={"site": {"root": str(config)}, "server": {"bind": ["127.0.0.1:0"]}})
         self.config = config = fit_into_memory(config)
         self._metrics = Metrics()
-        self._sockets: list[socket.socket] = []
+        self._sockets: Sockets = {}
+        self._contexts: Contexts | None = None
         self._architecture: Architecture | None = None
 
     @property
     def urls(self) -> list[str]:
         """Where the server is reached; the ports are the real ones."""
-        return [url_of(sock) for sock in self._sockets]
+        return urls_of(self._sockets, self.config.tls.bind)
 
     @property
     def url(self) -> str:
@@ -71,14 +75,29 @@ class Server:
         check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server
-            self._sockets = flat(listen(server.bind, server.backlog, server.unix_permissions))
+            self._sockets = listen(self.config.addresses, server.backlog, server.unix_permissions)
+            self._contexts = contexts_for(self.config)
             self._architecture = architecture(
-                self.config, self._sockets, self._metrics, LocalStarter(cache=self.config.cache)
+                self.config,
+                flat(self._sockets),
+                self._metrics,
+                LocalStarter(cache=self.config.cache),
+                secured=secured(self.config, self._sockets, self._contexts),
             )
             await self._architecture.start()
         except BaseException:
             await self._close()
             raise
+
+    async def renew_certificates(self) -> None:
+        """Read the certificates of TLS again. Connections that there are do not notice, and no file is waited for here.
+
+        Raises:
+            ConfigError: they cannot be used; those from before stay.
+        """
+        if self._contexts is not None:
+            materials = await asyncio.to_thread(read_all, self.config.tls)
+            self._contexts.renew(materials)
 
     async def stop(self, timeout: float | None = None) -> None:
         """Accept no more, answer what is under way (for at most ``timeout`` seconds), close all."""
@@ -91,9 +110,9 @@ class Server:
         await self._close()
 
     async def _close(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-        self._sockets = []
+        close_all(flat(self._sockets))
+        self._sockets = {}
+        self._contexts = None
         architecture, self._architecture = self._architecture, None
         if architecture is not None:
             await architecture.close()
@@ -106,6 +125,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop(0.0 if kind else None)
+
+
+def secured(config: Config, sockets: Sockets, contexts: Contexts | None) -> Secured | None:
+    """Where TLS is spoken, and with which contexts."""
+    if contexts is None:
+        return None
+    return Secured({sock.fileno() for text in config.tls.bind for sock in sockets[text]}, contexts)
 
 
 def fit_into_memory(config: Config, among: int = 1) -> Config:

@@ -15,7 +15,7 @@ from flashpy.event.deadlines import Timed
 from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.programs import Starter
-from flashpy.event.service import Service, Successor
+from flashpy.event.service import Secured, Service, Successor
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
@@ -24,7 +24,8 @@ from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
-from flashpy.site.sites import Answering, answering
+from flashpy.site.sites import Answering, answering, known_hosts
+from flashpy.site.tohttps import ToHttps
 
 _log = logging.getLogger("flashpy")
 
@@ -42,8 +43,10 @@ class EventDriven:
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
+        secured: Secured | None = None,
     ) -> None:
         self._config = config
+        self._secured = secured
         self._log_source = log_source or LocalLog(config.log.access_file, starter)
         self._starter = starter
         self._sockets = sockets
@@ -92,10 +95,32 @@ class EventDriven:
             self._metrics,
             self._log,
         )
-        self._listeners = [Listener(self._service, sock) for sock in self._sockets]
+        self._listeners = self._make_listeners(self._service)
         for listener in self._listeners:
             listener.start()
         self._tick()
+
+    def _make_listeners(self, service: Service) -> list[Listener]:
+        secured = self._secured
+        if secured is None:
+            return [Listener(service, sock) for sock in self._sockets]
+        from flashpy.event.handshake import Handshakes  # OpenSSL is for those who use it
+
+        handshakes = Handshakes(service, secured.contexts)
+        plainly = self._to_https(service, secured) if self._config.tls.https_redirect else None
+        return [
+            Listener(service, sock, handshakes)
+            if sock.fileno() in secured.listens
+            else Listener(service, sock, site=plainly)
+            for sock in self._sockets
+        ]
+
+    def _to_https(self, service: Service, secured: Secured) -> Answering:
+        port = self._config.tls.https_port
+        for sock in self._sockets:
+            if not port and sock.fileno() in secured.listens and sock.family != socket.AF_UNIX:
+                port = sock.getsockname()[1]
+        return ToHttps(service.site, port or 443, known_hosts(self._config))
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""
@@ -119,8 +144,8 @@ class EventDriven:
             except TimeoutError:
                 _log.warning("%d connections were cut off at shutdown.", service.connections)
         service.take_over = None
-        for connection in _connections(service):
-            connection.close()
+        for timed in service.deadlines.all():
+            timed.close()
 
     def adopt(self, sock: socket.SocketType, client: str) -> None:
         """See Architecture."""
@@ -171,5 +196,4 @@ def _connections(service: Service) -> list[Connection]:
 
 def _give_up(timed: Timed) -> None:
     _log.exception("An exception ended %r.", timed)
-    if isinstance(timed, Connection):
-        timed.close()
+    timed.close()

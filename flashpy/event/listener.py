@@ -4,11 +4,16 @@ import errno
 import logging
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import State
 from flashpy.event.service import Service
 from flashpy.event.sockets import client_of
+from flashpy.site.sites import Answering
+
+if TYPE_CHECKING:
+    from flashpy.event.handshake import Handshakes
 
 _log = logging.getLogger("flashpy.listener")
 
@@ -23,10 +28,19 @@ _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
 class Listener:
-    """Accepts connections on one socket."""
+    """Accepts connections on one socket. ``handshakes`` are there where TLS is spoken; ``site`` is what answers, if it
+    is not what answers elsewhere."""
 
-    def __init__(self, service: Service, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        service: Service,
+        sock: socket.socket,
+        handshakes: "Handshakes | None" = None,
+        site: Answering | None = None,
+    ) -> None:
         self._service = service
+        self._handshakes = handshakes
+        self._site = site
         self.sock = sock
         self._of_what = int(sock.family), int(sock.type), sock.proto
         self._accepting = False
@@ -80,9 +94,18 @@ class Listener:
         sock.setblocking(False)
         client = client_of(address)
         if self._admit(client):
-            Connection(self._service, sock, client).start(State.HEAD)
+            self._begin(sock, client)
         else:
             self._refuse(sock)
+
+    def _begin(self, sock: socket.SocketType, client: str) -> None:
+        """Serve a client that has been let in."""
+        if self._handshakes is not None:
+            self._handshakes.begin(sock, client)
+        elif self._site is not None:
+            Connection(self._service, sock, client, site=self._site, stays=True).start(State.HEAD)
+        else:
+            Connection(self._service, sock, client).start(State.HEAD)
 
     def adopt(self, sock: socket.SocketType, client: str) -> None:
         """Go on with a connection that another process has begun, and that is between two requests. Where there are too
@@ -113,10 +136,11 @@ class Listener:
         service = self._service
         service.metrics.connections_refused += 1
         try:
-            sock.send(
-                b"HTTP/1.1 503 Service Unavailable\r\nServer: flashpy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-                + service.http1.tails.close
-            )
+            if self._handshakes is None:  # to say it by TLS would cost more than to serve
+                sock.send(
+                    b"HTTP/1.1 503 Service Unavailable\r\nServer: flashpy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                    + service.http1.tails.close
+                )
             sock.shutdown(socket.SHUT_WR)
             sock.recv(65536)
         except OSError:

@@ -9,6 +9,7 @@ from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.deadlines import Deadlines, State
 from flashpy.http.http1 import Http1Shared
+from flashpy.http.wire import Wire
 from flashpy.job.kinds import Runner
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -17,6 +18,7 @@ from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
     from flashpy.event.connection import Connection
+    from flashpy.tls.contexts import Contexts
 
 Take = Callable[[socket.SocketType, str], None]
 """Takes a connection over, with its client's address."""
@@ -28,6 +30,13 @@ class Successor(NamedTuple):
 
     take: Take
     listens: Collection[int]
+
+
+class Secured(NamedTuple):
+    """Where TLS is spoken: at which listening sockets (by descriptor), and as whom."""
+
+    listens: Collection[int]
+    contexts: "Contexts"
 
 
 LINGER_SECONDS = 5.0
@@ -54,6 +63,7 @@ class Service:
         "runner",
         "site",
         "take_over",
+        "wires",
     )
 
     def __init__(
@@ -83,8 +93,10 @@ class Service:
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
         self.take_over: Take | None = None  # who gets the connections while draining
+        self.wires: dict[str | None, Callable[[], Wire]] = {}  # by protocol (ALPN), but for HTTP/1.1
         self.deadlines = Deadlines(
             {
+                State.HANDSHAKE: limits.timeout_handshake,
                 State.HEAD: limits.timeout_head,
                 State.IDLE: limits.timeout_keep_alive,
                 State.SENDING: limits.timeout_send,
@@ -94,13 +106,17 @@ class Service:
 
     def gone(self, connection: "Connection") -> None:
         """A connection has been closed."""
+        self.left(connection.client)
+
+    def left(self, client: str) -> None:
+        """A client that had been let in is one connection less."""
         self.connections -= 1
         if self.limits.connections_per_client:
-            left = self.per_client[connection.client] - 1
+            left = self.per_client[client] - 1
             if left:
-                self.per_client[connection.client] = left
+                self.per_client[client] = left
             else:
-                del self.per_client[connection.client]
+                del self.per_client[client]
         if self.draining and self.drained and not self.connections:
             self.drained()
 

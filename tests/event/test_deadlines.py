@@ -24,6 +24,9 @@ class Fake:
         """Idleness counts from the last activity, all else from the entry."""
         return self.touched + LIMITS[State.IDLE] if self.state is State.IDLE else 0.0
 
+    def close(self) -> None:
+        pass
+
     def expire(self) -> None:
         """Close, or what the test wants instead."""
         self.expired += 1
