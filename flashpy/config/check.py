@@ -143,6 +143,8 @@ def _check_tls(tls: TlsSection, server: ServerSection, place: Callable[[Keys], s
         key, why = "self_signed", "there is a certificate already; leave one of them out"
     elif tls.self_signed and not has_trustme():
         key, why = "self_signed", "it takes trustme; pip install 'flashpy-server[tls]' does it"
+    elif twice := set(server.bind) & set(tls.bind):
+        key, why = "bind", f"{min(twice)} is in server.bind already; choose one of them"
     elif tls.https_redirect and not server.bind:
         key, why = "https_redirect", "there is no address of plain HTTP that could lead here; set server.bind"
     if why:

@@ -23,6 +23,7 @@ TLS 1.3 are good.) As there, the client chooses: who has no instructions for AES
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _WHY = {
     "KEY_VALUES_MISMATCH": "its key belongs to another certificate",
+    "KEY_TYPE_MISMATCH": "its key belongs to another certificate",
     "EE_KEY_TOO_SMALL": "its key is too short to be safe",
     "CA_MD_TOO_WEAK": "it is signed by a method that is not safe any more",
 }
@@ -113,13 +114,13 @@ def load(context: ssl.SSLContext, material: Material) -> None:
     """
 
     def no_password() -> str:
-        raise ConfigError(f"tls: the key of {material.name} is encrypted; decrypt it with openssl pkey.")
+        raise ConfigError(f"The key of {material.name} is encrypted; decrypt it with openssl pkey.")
 
     fd = to_descriptor(material.pem)
     try:
         context.load_cert_chain(f"/proc/self/fd/{fd}", password=no_password)
     except ssl.SSLError as error:
         why = _WHY.get(error.reason or "", "there is no key for it, or what is there is no PEM")
-        raise ConfigError(f"tls: {material.name} cannot be used: {why}.") from None
+        raise ConfigError(f"{material.name} cannot be used: {why}.") from None
     finally:
         os.close(fd)

@@ -31,7 +31,7 @@ def read_all(settings: TlsSection) -> list[Material]:
     """
     if settings.self_signed:
         return [_self_signed()]
-    return [_read(section, f"tls.certificate[{number}]") for number, section in enumerate(settings.certificate)]
+    return [read(section) for section in settings.certificate]
 
 
 def read_authorities(settings: TlsSection) -> str:
@@ -42,7 +42,7 @@ def read_authorities(settings: TlsSection) -> str:
     """
     if not settings.client_ca:
         return ""
-    return _of_certificates(settings.client_ca, "tls.client_ca")[0].decode("ascii", "replace")
+    return _of_certificates(settings.client_ca)[0].decode("ascii", "replace")
 
 
 def stamps(settings: TlsSection) -> Stamps:
@@ -70,30 +70,35 @@ def to_descriptor(pem: bytes) -> int:
     return fd
 
 
-def _read(section: CertificateSection, keys: str) -> Material:
-    pem, certificate = _of_certificates(section.file, f"{keys}.file")
+def read(section: CertificateSection) -> Material:
+    """What one table of the settings names.
+
+    Raises:
+        ConfigError: a file cannot be read, or has no certificate in it.
+    """
+    pem, certificate = _of_certificates(section.file)
     if section.key:
-        pem = pem.rstrip() + b"\n" + _content(section.key, f"{keys}.key")
+        pem = pem.rstrip() + b"\n" + _content(section.key)
     return Material(section.file, pem, certificate)
 
 
-def _of_certificates(path: str, keys: str) -> tuple[bytes, Certificate]:
-    pem = _content(path, keys)
+def _of_certificates(path: str) -> tuple[bytes, Certificate]:
+    pem = _content(path)
     try:
         return pem, parse(pem)
     except ValueError as error:
-        raise ConfigError(f"{keys}: {path} cannot be used: {error}; name a file in PEM.") from None
+        raise ConfigError(f"{path} cannot be used: {error}; name a file in PEM.") from None
 
 
-def _content(path: str, keys: str) -> bytes:
+def _content(path: str) -> bytes:
     """A file's content. What is no regular file keeps nobody waiting."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             data = file.read(LARGEST + 1) or b""
     except OSError as error:
-        raise ConfigError(f"{keys}: {path} cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     if len(data) > LARGEST:
-        raise ConfigError(f"{keys}: {path} is larger than {LARGEST} bytes; name a file in PEM.")
+        raise ConfigError(f"{path} is larger than {LARGEST} bytes; name a file in PEM.")
     return data
 
 
