@@ -230,7 +230,7 @@ def _is_option(name: str) -> bool:
 
 def _first_address(file: Path | None) -> tuple[str, int]:
     """The host and port of the file's first address, for the half that the options do not give."""
-    host, _, port = load(file).server.bind[0].rpartition(":")
+    host, _, port = load(file).addresses[0].rpartition(":")
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 

@@ -57,8 +57,7 @@ class Handshakes:
             self.service.loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._waiting[0].step()
-        self._waiting.popleft()
+        self._waiting.popleft().step()
         if self._waiting:
             self.service.loop.call_soon(self._turn)
 
@@ -94,24 +93,29 @@ class Handshake:
             return
         service = self._all.service
         try:
-            self._sock.do_handshake()
-        except ssl.SSLWantReadError:
-            service.loop.add_reader(self._sock.fileno(), self._go_on, service.loop.remove_reader)
-        except ssl.SSLWantWriteError:
-            service.loop.add_writer(self._sock.fileno(), self._go_on, service.loop.remove_writer)
-        except ssl.SSLError as error:
-            self._refuse(error)
-        except OSError:
-            self._refuse(None)
+            self._advance()
         except Exception:
             service.metrics.faults += 1
             _log.exception("An exception ended %r.", self)
             self.close()
-        else:
-            self._done()
         late = time.monotonic() - service.iteration()
         if late > STALL_BOUNDS[0]:
             service.metrics.stalls.note(service.iteration(), late, "a TLS handshake")
+
+    def _advance(self) -> None:
+        loop, fd = self._all.service.loop, self._sock.fileno()
+        try:
+            self._sock.do_handshake()
+        except ssl.SSLWantReadError:
+            loop.add_reader(fd, self._go_on, loop.remove_reader)
+        except ssl.SSLWantWriteError:
+            loop.add_writer(fd, self._go_on, loop.remove_writer)
+        except ssl.SSLError as error:
+            self._refuse(error)
+        except OSError:
+            self._refuse(None)
+        else:
+            self._done()
 
     def close(self) -> None:
         """Give it up."""

@@ -24,11 +24,13 @@ class TlsSocket(ssl.SSLSocket):
             ConnectionError: what has come is no TLS.
         """
         try:
-            return super().recv(RECORD, flags)
+            return self.read(RECORD)
         except ssl.SSLWantReadError:
             raise BlockingIOError from None
         except ssl.SSLError as error:
             raise ConnectionAbortedError(error.reason) from None
+        except ValueError:  # both sides have said that no more will come
+            return b""
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send up to a record. After a BlockingIOError, the next call must bring the same bytes: OpenSSL may have sent

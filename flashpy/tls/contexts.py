@@ -23,7 +23,7 @@ TLS 1.3 are good.) As there, the client chooses: who has no instructions for AES
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _WHY = {
     "KEY_VALUES_MISMATCH": "its key belongs to another certificate",
-    "KEY_TYPE_MISMATCH": "its key belongs to another certificate",
+    "NO_CERTIFICATE_ASSIGNED": "its key belongs to another certificate",  # of another kind
     "EE_KEY_TOO_SMALL": "its key is too short to be safe",
     "CA_MD_TOO_WEAK": "it is signed by a method that is not safe any more",
 }

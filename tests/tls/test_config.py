@@ -12,7 +12,7 @@ from flashpy.errors import ConfigError
 from tests.running import PATIENCE
 from tests.tls.authority import Authority, Pair
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC) + timedelta(hours=1)  # so that what is made here is good already
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -100,12 +100,8 @@ def test_dates(tmp_path: Path, authority: Authority) -> None:
     ]
     found = findings(tmp_path, *pairs)
     assert [keys for keys, _, _ in found] == [f"tls.certificate.{number}" for number in range(3)]
-    beginnings = (
-        "the certificate was good until",
-        "the certificate is good until",
-        "the certificate is not good before",
-    )
-    assert all(why.startswith(words) for (_, why, _), words in zip(found, beginnings, strict=True))
+    parts = ("was good until", "is good until", "is not good before")
+    assert all(part in why for (_, why, _), part in zip(found, parts, strict=True))
     assert not any(error for _, _, error in found)
 
 

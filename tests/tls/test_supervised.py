@@ -2,17 +2,20 @@
 
 import os
 import pwd
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.running import PATIENCE, Flashpy, clean_environment, eventually
+from tests.running import PATIENCE, REPOSITORY, Flashpy, clean_environment, eventually
 from tests.supervisor.supervised import port_of
+from tests.supervisor.test_supervisor import reachable_python
 from tests.tls.authority import Authority, Pair, TlsClient
 
 
@@ -133,22 +136,24 @@ def test_certificates_that_change_are_used_by_workers_that_can_open_nothing(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_key_that_only_root_may_read(
-    stack: ExitStack, tmp_path_factory: pytest.TempPathFactory, authority: Authority
-) -> None:
-    place = Path(f"/tmp/flashpy-tls-{os.getpid()}")  # which another user may enter
-    site = place / "site"
-    site.mkdir(parents=True)
-    stack.callback(lambda: subprocess.run(["rm", "-r", str(place)], check=True))
-    (site / "index.html").write_text("hello")
+def test_a_key_that_only_root_may_read(stack: ExitStack, authority: Authority) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    libraries = os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if "site-packages" in path)])
+    python = reachable_python(nobody, clean_environment(PYTHONPATH=libraries))
+    if python is None:
+        pytest.skip("an ordinary user can read no Python, or not this source tree")
+    place = Path(tempfile.mkdtemp(prefix="flashpy-tls-"))
+    stack.callback(shutil.rmtree, place)
     place.chmod(0o755)
+    (place / "site").mkdir()
+    (place / "site" / "index.html").write_text("hello")
     pair = authority.issue("changing", "localhost", "first.example")
-    pair.key.chmod(0o600)
     file = write(place / "flashpy.toml", pair, server='user = "nobody"')
-    server = start(stack, file)
-    assert os.stat(f"/proc/{server.worker}").st_uid == pwd.getpwnam("nobody").pw_uid
+    server = stack.enter_context(Flashpy("-c", file, python=python, environment={"PYTHONPATH": libraries}))
+    assert os.stat(f"/proc/{server.worker}").st_uid == nobody
     assert connect(stack, file, authority.context()).get().body == b"hello"
     authority.issue("changing", "localhost", "second.example")
+    assert pair.key.stat().st_mode & 0o777 == 0o600
     eventually("it is said", lambda: "The new certificates are in use" in server.stderr)
     eventually(
         "it is used", lambda: connect(stack, file, authority.context()).names() == ["localhost", "second.example"]
@@ -226,14 +231,35 @@ def test_pages_that_reload_themselves_do_so_by_tls(stack: ExitStack, root: Path)
     ],
 )
 def test_options_that_cannot_be_used(root: Path, options: list[str], sentence: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "flashpy", str(root), "--port", "0", *options],
+    done = command(str(root), "--port", "0", *options)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_that_ask_the_server_do_so_by_tls(
+    stack: ExitStack, root: Path, tmp_path: Path, authority: Authority
+) -> None:
+    file = write(tmp_path / "flashpy.toml", authority.issue("one"))
+    server = start(stack, file)
+    asked = command("explain", "/", "-c", str(file), "--running")
+    assert (asked.returncode, asked.stdout.count("200 OK"), asked.stderr) == (0, 2, "")
+    assert "it would be" not in asked.stdout
+    warmed = command("warm", "-c", str(file))
+    assert warmed.returncode == 0
+    assert "1 files warm" in warmed.stderr + warmed.stdout
+    checked = command("check", "-c", str(file), "--strict")
+    assert (checked.returncode, checked.stdout) == (0, f"{file}: good.\n")
+    assert server.end() == 0
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command of flashpy, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "flashpy", *words],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
         env=clean_environment(),
     )
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
