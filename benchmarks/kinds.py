@@ -25,6 +25,7 @@ class Kind:
     template: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    scheme: str = "http"
 
 
 def packages(python: str, *names: str) -> tuple[str, ...]:
@@ -39,6 +40,8 @@ CONCURRENCY = ("--concurrency", "{concurrency}")
 """MP and MT serve no more connections than they have processes or threads: more than any load generator opens here."""
 COMPILED = ("{compiled_python}", "-P", *FLASHPY[1:])
 """Not what lies in the working directory, but what is installed beside that interpreter."""
+TLS = ("--tls-certificate", "{certificate}", "--tls-key", "{key}")
+"""These words are of the benchmark that makes a certificate."""
 FLASHPY_VERSION = ("{python}", "-m", "flashpy", "--version")
 NGINX = ("nginx", "-e", "{run}/error.log", "-p", "{run}", "-c", "{config}")
 NGINX_VERSION = ("nginx", "-v")
@@ -91,6 +94,13 @@ KINDS = {
              values={"concurrency": "128"}),
         Kind("flashpy-mt-256", "flashpy, MT of 256", (*FLASHPY_QUIET, "--architecture", "mt", *CONCURRENCY),
              FLASHPY_VERSION, values={"concurrency": "256"}),
+        Kind("flashpy-tls", "flashpy by TLS", (*FLASHPY_QUIET, *TLS), FLASHPY_VERSION, scheme="https"),
+        Kind("flashpy-compiled-tls", "flashpy by TLS, compiled", (*COMPILED, "--no-access-log", *TLS),
+             ("{compiled_python}", "-P", "-m", "flashpy", "--version"), scheme="https"),
+        Kind("nginx-tls", "nginx by TLS, sendfile", NGINX, NGINX_VERSION, template="nginx-tls.conf",
+             values={"sendfile": "on"}, scheme="https"),
+        Kind("nginx-tls-copy", "nginx by TLS, sendfile off", NGINX, NGINX_VERSION, template="nginx-tls.conf",
+             values={"sendfile": "off"}, scheme="https"),
         *COMBINATIONS,
         way("sendfile", "sendfile for all"),
         way("probes", "probes and sendfile"),

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,7 @@ class Server:
 
     def url(self, path: str) -> str:
         """The absolute URL of a path."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.kind.scheme}://127.0.0.1:{self.port}{path}"
 
     def alive(self) -> bool:
         """Whether the server's first process still runs."""
@@ -89,7 +90,7 @@ class Server:
 
     def ask(self, path: str, fields: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
         """Make one request, on a connection of its own."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        client = self._client()
         try:
             client.request(method, path, headers=dict(fields or {}))
             answer = client.getresponse()
@@ -100,6 +101,12 @@ class Server:
             raise ServerFailedError(f"{self.kind.name}: {method} {path} gave no proper answer: {error!r}") from error
         finally:
             client.close()
+
+    def _client(self) -> http.client.HTTPConnection:
+        if self.kind.scheme == "http":
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        anybody = ssl._create_unverified_context()
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=anybody)
 
     def check(self, path: str, size: int) -> None:
         """Ask for the path once, and insist on status 200 and on a body of ``size`` bytes."""

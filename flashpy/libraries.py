@@ -29,6 +29,11 @@ def has_watchfiles() -> bool:
     return _find("watchfiles") is not None
 
 
+def has_trustme() -> bool:
+    """Whether certificates for development can be made."""
+    return _find("trustme") is not None
+
+
 def directories() -> list[str]:
     """Where the libraries are, for a program that is started without site-packages (``python -S``)."""
     specs = (_find(name) for name in (*_CODINGS.values(), *_OTHERS))

@@ -60,6 +60,9 @@ class Metrics:
         "connections_shed",
         "descriptors_exhausted",
         "faults",
+        "handshakes",
+        "handshakes_failed",
+        "handshakes_resumed",
         "helper_deaths",
         "jobs",
         "jobs_cancelled",
@@ -84,6 +87,9 @@ class Metrics:
         self.connections_shed = 0  # closed to make room for others
         self.descriptors_exhausted = 0  # EMFILE or ENFILE, on accept or in a helper
         self.faults = 0  # exceptions that reached a connection's barrier: bugs
+        self.handshakes = 0  # of TLS, finished
+        self.handshakes_failed = 0  # refused by either side, or no TLS at all
+        self.handshakes_resumed = 0  # of those finished: with a session from before
         self.helper_deaths = 0
         self.jobs = 0  # handed to helpers; equal ones in flight count once
         self.jobs_cancelled = 0  # dropped unbegun, because whoever wanted them had gone

@@ -20,10 +20,14 @@ from flashpy.arch.architecture import Architecture, architecture
 from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.event.programs import LocalStarter
-from flashpy.event.sockets import Sockets, close_all, flat, listen, url_of
+from flashpy.event.service import Secured
+from flashpy.event.sockets import Sockets, close_all, flat, listen, urls_of
 from flashpy.job.codedfiles import why_unfit
 from flashpy.memory import memory_limit
 from flashpy.metrics import Metrics
+from flashpy.tls.contexts import Contexts
+from flashpy.tls.material import read_all
+from flashpy.tls.serving import contexts_for
 
 _log = logging.getLogger("flashpy")
 
@@ -41,12 +45,13 @@ class Server:
         self.config = config = fit_into_memory(config)
         self._metrics = Metrics()
         self._sockets: Sockets = {}
+        self._contexts: Contexts | None = None
         self._architecture: Architecture | None = None
 
     @property
     def urls(self) -> list[str]:
         """Where the server is reached; the ports are the real ones."""
-        return [url_of(sock) for sock in flat(self._sockets)]
+        return urls_of(self._sockets, self.config.tls.bind)
 
     @property
     def url(self) -> str:
@@ -70,14 +75,29 @@ class Server:
         check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server
-            self._sockets = listen(server.bind, server.backlog, server.unix_permissions)
+            self._sockets = listen(self.config.addresses, server.backlog, server.unix_permissions)
+            self._contexts = contexts_for(self.config)
             self._architecture = architecture(
-                self.config, self._sockets, self._metrics, LocalStarter(cache=self.config.cache)
+                self.config,
+                self._sockets,
+                self._metrics,
+                LocalStarter(cache=self.config.cache),
+                secured=secured(self.config, self._sockets, self._contexts),
             )
             await self._architecture.start()
         except BaseException:
             await self._close()
             raise
+
+    async def renew_certificates(self) -> None:
+        """Read the certificates of TLS again. Connections that there are do not notice, and no file is waited for here.
+
+        Raises:
+            ConfigError: they cannot be used; those from before stay.
+        """
+        if self._contexts is not None:
+            materials = await asyncio.to_thread(read_all, self.config.tls)
+            self._contexts.renew(materials)
 
     async def stop(self, timeout: float | None = None) -> None:
         """Accept no more, answer what is under way (for at most ``timeout`` seconds), close all."""
@@ -92,6 +112,7 @@ class Server:
     async def _close(self) -> None:
         close_all(flat(self._sockets))
         self._sockets = {}
+        self._contexts = None
         architecture, self._architecture = self._architecture, None
         if architecture is not None:
             await architecture.close()
@@ -104,6 +125,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop(0.0 if kind else None)
+
+
+def secured(config: Config, sockets: Sockets, contexts: Contexts | None) -> Secured | None:
+    """Where TLS is spoken, and with which contexts."""
+    if contexts is None:
+        return None
+    return Secured({sock.fileno() for text in config.tls.bind for sock in sockets[text]}, contexts)
 
 
 def fit_into_memory(config: Config, among: int = 1) -> Config:

@@ -139,6 +139,28 @@ class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
         return (self.root, *self.allowed_roots, *mounted)
 
 
+class CertificateSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file with a certificate and those that lead from it to an authority, and one with its key (without: it is in
+    the first)."""
+
+    file: str
+    key: str = ""
+
+
+class TlsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Addresses where TLS is spoken, and as whom (flashpy.tls). The first certificate is for clients that ask for no
+    name, or for one that none has."""
+
+    bind: tuple[str, ...] = ()
+    certificate: Annotated[tuple[CertificateSection, ...], Meta(max_length=64)] = ()
+    self_signed: bool = False
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    client_ca: str = ""
+    client_auth: Literal["required", "optional"] = "required"
+    https_redirect: bool = False
+    https_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+
+
 class HelpersSection(Struct, frozen=True, forbid_unknown_fields=True):
     """The helper processes: a pool for what may wait for a disk, and a small one for what takes a processor's time
     (``cpu``; 0: as many as there are processors but one, up to 4)."""
@@ -186,6 +208,7 @@ class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
     body: Annotated[int, Meta(ge=0, le=2**20)] = 65_536
     memo: Count = 8 * 2**20
     ranges: Annotated[int, Meta(ge=1, le=100)] = 100
+    timeout_handshake: Seconds = 10.0
     timeout_head: Seconds = 10.0
     timeout_keep_alive: Seconds = 75.0
     timeout_send: Seconds = 60.0
@@ -208,10 +231,16 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSection = field(default_factory=ServerSection)
     site: SiteSection = field(default_factory=SiteSection)
     sites: tuple[SiteSection, ...] = ()
+    tls: TlsSection = field(default_factory=TlsSection)
     helpers: HelpersSection = field(default_factory=HelpersSection)
     cache: CacheSection = field(default_factory=CacheSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     log: LogSection = field(default_factory=LogSection)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses to listen on: those for plain HTTP, then those for TLS."""
+        return (*self.server.bind, *self.tls.bind)
 
     @property
     def all_sites(self) -> tuple[SiteSection, ...]:

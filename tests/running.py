@@ -170,7 +170,7 @@ class Flashpy:
             return "Serving" in self.stderr and self.stderr.endswith("\n")
 
         eventually("the server serves", serves)
-        return re.findall(r"(?:http://|unix:)\S+", self.stderr.split("Serving", 1)[1].splitlines()[0])
+        return re.findall(r"(?:https?://|unix:)\S+", self.stderr.split("Serving", 1)[1].splitlines()[0])
 
     @property
     def port(self) -> int:

@@ -28,6 +28,7 @@ LAYERS = {
     "process": 0,
     "settings": 0,
     "http": 1,
+    "tls": 1,
     "routing": 1,
     "job": 1,
     "access": 2,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
-from flashpy.event.service import Successor
+from flashpy.event.service import Secured, Successor
 from flashpy.event.sockets import Sockets
 from flashpy.metrics import Metrics
 from flashpy.settings import Config
@@ -61,10 +61,13 @@ def architecture(
     metrics: Metrics,
     starter: Starter,
     log_source: LogSource | None = None,
+    secured: Secured | None = None,
 ) -> Architecture:
     """The architecture that the configuration names, for these listening sockets, with helper programs from this
-    starter. The access log's lines go to ``log_source``; without one, to the configured file."""
-    made: Architecture = load(config)(config, sockets, metrics, starter, log_source)
+    starter. The access log's lines go to ``log_source``; without one, to the configured file. TLS, where it is spoken,
+    takes an architecture with an event loop."""
+    more = () if secured is None else (secured,)
+    made: Architecture = load(config)(config, sockets, metrics, starter, log_source, *more)
     return made
 
 

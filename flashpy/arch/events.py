@@ -18,8 +18,8 @@ from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.preface import Preface
 from flashpy.event.programs import Starter
-from flashpy.event.service import Service, Successor
-from flashpy.event.sockets import Sockets
+from flashpy.event.service import Secured, Service, Successor
+from flashpy.event.sockets import Sockets, flat
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
 from flashpy.http.wire import Tails
@@ -29,7 +29,8 @@ from flashpy.metrics import Metrics
 from flashpy.now import Now
 from flashpy.settings import Config
 from flashpy.site.clients import ClientsSite
-from flashpy.site.sites import Answering, answering
+from flashpy.site.sites import Answering, answering, known_hosts
+from flashpy.site.tohttps import ToHttps
 
 _log = logging.getLogger("flashpy")
 
@@ -47,8 +48,10 @@ class EventDriven:
         metrics: Metrics,
         starter: Starter,
         log_source: LogSource | None = None,
+        secured: Secured | None = None,
     ) -> None:
         self._config = config
+        self._secured = secured
         self._log_source = log_source or LocalLog(config.log.access_file, starter)
         self._starter = starter
         self._sockets = sockets
@@ -107,15 +110,32 @@ class EventDriven:
             self._log,
             self._forwarding,
         )
-        crowd = Crowd(self._service)
-        self._listeners = [
-            Listener(self._service, sock, crowd, config.server.is_proxied(address))
-            for address, group in self._sockets.items()
-            for sock in group
-        ]
+        self._listeners = self._make_listeners(self._service)
         for listener in self._listeners:
             listener.start()
         self._tick()
+
+    def _make_listeners(self, service: Service) -> list[Listener]:
+        crowd, secured, handshakes, plainly = Crowd(service), self._secured, None, None
+        if secured is not None:
+            from flashpy.event.handshake import Handshakes  # OpenSSL is for those who use it
+
+            handshakes = Handshakes(service, secured.contexts)
+            plainly = self._to_https(service, secured) if self._config.tls.https_redirect else None
+        return [
+            Listener(service, sock, crowd, self._config.server.is_proxied(address), handshakes)
+            if secured is not None and sock.fileno() in secured.listens
+            else Listener(service, sock, crowd, self._config.server.is_proxied(address), site=plainly)
+            for address, group in self._sockets.items()
+            for sock in group
+        ]
+
+    def _to_https(self, service: Service, secured: Secured) -> Answering:
+        port = self._config.tls.https_port
+        for sock in flat(self._sockets):
+            if not port and sock.fileno() in secured.listens and sock.family != socket.AF_UNIX:
+                port = sock.getsockname()[1]
+        return ToHttps(service.site, port or 443, known_hosts(self._config))
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""

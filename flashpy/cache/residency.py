@@ -36,6 +36,10 @@ BUSY = 1.0
 """Seconds for which a device counts as busy after a window had to be loaded from it."""
 
 
+ABSENT = -1
+"""What ``Residency.read_into`` says of what is not in memory."""
+
+
 class Means(Enum):
     """What tells residency on a device."""
 
@@ -200,6 +204,18 @@ class Residency:
         except OSError:
             return None
         return self._buffer[:count] if count else None
+
+    def read_into(self, file: Descriptor, offset: int, room: memoryview) -> int | None:
+        """Read what can be read without waiting, into as much room as there is. The number of bytes, 0 at the end of
+        the file; ABSENT if the first page is not in memory; None where nothing but ``resident`` tells."""
+        if self._means.get(file.device) in (None, Means.MEMORY):
+            return None
+        try:
+            return os.preadv(file.fd, [room], offset, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return ABSENT
+        except OSError:
+            return None
 
     def _all_cached(self, fd: int, offset: int, length: int) -> bool | None:
         """Whether all pages are there, though some may be being read; None if we may not know (EPERM: not our file)."""

@@ -8,7 +8,6 @@ import click
 
 from flashpy import __version__
 from flashpy.config import Config
-from flashpy.event.sockets import url_of
 from flashpy.supervisor.supervisor import Supervisor
 
 
@@ -26,7 +25,7 @@ def show(supervisor: Supervisor) -> None:
     config = supervisor.config
     root = os.path.abspath(config.site.root)
     workers = _workers(config)
-    where = "  ".join(map(url_of, supervisor.listeners))
+    where = "  ".join(supervisor.urls)
     if sys.stderr.isatty():
         bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
         click.echo(

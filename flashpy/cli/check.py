@@ -1,9 +1,11 @@
 """``flashpy check``: whether a configuration can be used."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from flashpy.config.certificates import certificates
 from flashpy.config.check import sentence
 from flashpy.config.contradictions import contradictions
 from flashpy.config.presence import absences
@@ -20,7 +22,7 @@ def check(file: Path, strict: bool) -> None:
     """Check a configuration file and say what is wrong with it."""
     config, place = load_with_places(file)
     errors = []
-    for finding in (*contradictions(config), *absences(config)):
+    for finding in (*contradictions(config), *absences(config), *certificates(config, datetime.now(UTC))):
         if finding.error or strict:
             errors.append(sentence(finding, place))
         else:

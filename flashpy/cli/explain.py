@@ -66,7 +66,7 @@ def explain(
     here = answer.status, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.fields]
     _show(here)
     if running:
-        whole = url if file is None and url.startswith("http://") else None
+        whole = url if file is None and url.startswith(("http://", "https://")) else None
         click.echo("\nThe running server:")
         there = _ask(config, whole, method, target, fields)
         _show(there)

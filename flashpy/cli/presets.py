@@ -19,6 +19,7 @@ _HELP = {
     "cors": "Let every site's scripts read the answers.",
     "no_cache": "For development: nothing is kept by browsers, and changes are seen at once.",
     "reload": "For development: pages load themselves again when a file has changed.",
+    "tls_self_signed": "For development: speak TLS with a certificate for this machine that nobody trusts.",
     "security_headers": "Add the usual fields: nosniff, frame-ancestors 'self', a Referrer-Policy.",
 }
 
@@ -31,6 +32,7 @@ SETTINGS: Mapping[str, Overrides] = {
         "cache": {"valid": MOMENT, "negative_valid": MOMENT},
     },
     "reload": {"server": {"reload": True}},
+    "tls_self_signed": {"tls": {"self_signed": True}},
     "security_headers": {"site": {"security_headers": True}},
 }
 """What each of them sets."""

@@ -18,10 +18,10 @@ from flashpy.cli import presets
 from flashpy.cli.banner import show
 from flashpy.cli.browser import open_browser
 from flashpy.config import Config, Overrides, load
-from flashpy.event.sockets import url_of
 from flashpy.http import head
 from flashpy.logs import set_up
 from flashpy.privileges import require_root, resolve
+from flashpy.settings import ServerSection
 from flashpy.supervisor.supervisor import Supervisor
 from flashpy.supervisor.upgrade import Inherited, inherited
 
@@ -89,6 +89,15 @@ def _version() -> str:
     help="Field added to each answer; repeatable.",
 )
 @presets.options
+@click.option(
+    "--tls-certificate",
+    type=click.Path(path_type=str),
+    metavar="FILE",
+    help="Speak TLS at these addresses, with this certificate and its chain (PEM).",
+)
+@click.option(
+    "--tls-key", type=click.Path(path_type=str), metavar="FILE", help="Its key, if that is not in the same file."
+)
 @click.option("--open", "opened", is_flag=True, envvar="FLASHPY_OPEN", help="Open the browser.")
 @click.option(
     "--access-log/--no-access-log", default=None, help="Write the access log to standard output.  [default: no]"
@@ -139,13 +148,19 @@ def serve(
     concurrency: int | None,
     user: str | None,
     group: str | None,
+    tls_certificate: str | None,
+    tls_key: str | None,
     opened: bool,
     **wanted: bool,
 ) -> None:
     """Serve the files of a directory (by default the current one) over HTTP."""
+    if tls_key and not tls_certificate:
+        raise click.UsageError("Give --tls-certificate too: a key alone says nothing.")
+    addresses = _addresses(host, port, bind, file)
+    secure = bool(tls_certificate) or wanted["tls_self_signed"]
     given: dict[str, dict[str, Any]] = {
         "server": {
-            "bind": _addresses(host, port, bind, file),
+            "bind": [] if secure and addresses is not None else addresses,
             "timeout_graceful_shutdown": timeout_graceful_shutdown,
             "architecture": architecture,
             "concurrency": concurrency,
@@ -153,6 +168,10 @@ def serve(
             "group": group,
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
+        "tls": {
+            "bind": addresses if secure else None,
+            "certificate": [{"file": tls_certificate, "key": tls_key or ""}] if tls_certificate else None,
+        },
         "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
     }
     overrides = presets.lay_under({name: _given(values) for name, values in given.items()}, wanted)
@@ -164,18 +183,24 @@ def serve(
 
 def _show_and_open(supervisor: Supervisor) -> None:
     show(supervisor)
-    if why_not := open_browser(map(url_of, supervisor.listeners)):
+    if why_not := open_browser(supervisor.urls):
         logging.getLogger("flashpy").warning(why_not)
 
 
 def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Passed]) -> Config:
     """What is to be done, by the file as it is now and all else as it was given."""
-    fallbacks = {"server": {"bind": [f"fd://{fd}" for fd, _ in passed]}} if passed else {}
+    addresses = [f"fd://{fd}" for fd, _ in passed]
+    fallbacks: Overrides = {"server": {"bind": addresses}} if passed else {}
+    if overrides.get("tls"):  # options that ask for TLS, wherever it is to be spoken
+        fallbacks = {"server": {"bind": []}, "tls": {"bind": addresses or list(ServerSection().bind)}}
     config = presets.in_time_for_reload(load(file, overrides, fallbacks))
-    numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
+    server, tls = (
+        msgspec.structs.replace(section, bind=tuple(by_number(section.bind, passed)))
+        for section in (config.server, config.tls)
+    )
     if identity := resolve(config.server.user, config.server.group):
         require_root(identity)
-    return msgspec.structs.replace(config, server=numbered)
+    return msgspec.structs.replace(config, server=server, tls=tls)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -205,7 +230,7 @@ def _is_option(name: str) -> bool:
 
 def _first_address(file: Path | None) -> tuple[str, int]:
     """The host and port of the file's first address, for the half that the options do not give."""
-    host, _, port = load(file).server.bind[0].rpartition(":")
+    host, _, port = load(file).addresses[0].rpartition(":")
     return (host.strip("[]"), int(port)) if port.isdecimal() else ("127.0.0.1", 8000)
 
 
@@ -219,9 +244,11 @@ def _serve(
     _open_standard_streams()
     set_up(config.log)
     for fd, name in passed:
-        if f"fd://{fd}" not in config.server.bind:
+        if f"fd://{fd}" not in config.addresses:
             logging.getLogger("flashpy").warning(
-                "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
+                "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind or tls.bind.",
+                name,
+                name,
             )
     return Supervisor(config, read, announce, before, passed).run()
 

@@ -10,17 +10,18 @@ from flashpy.config.clients import check_clients
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
-from flashpy.libraries import codings, has_bcrypt, has_watchfiles
+from flashpy.libraries import codings, has_bcrypt, has_trustme, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
-from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection
+from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection, TlsSection
 from flashpy.site.plan import SettingError, plan
 
 
 def check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
     _check_helpers(config.helpers, place)
-    _check_server(config.server, place)
+    _check_server(config.server, config.tls, place)
+    _check_tls(config.tls, config.server, place)
     check_clients(config, place)
     if config.log.access_format not in ("combined", "json"):
         try:
@@ -94,15 +95,16 @@ def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> Non
         raise ConfigError(f"{where}: helpers.max ({helpers.max}) is above helpers.total; raise that.")
 
 
-def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
-    if not server.bind:
+def _check_server(server: ServerSection, tls: TlsSection, place: Callable[[Keys], str]) -> None:
+    if not server.bind and not tls.bind:
         where = place(("server", "bind"))
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
-    for address in server.bind:
-        try:
-            parse(address)
-        except ValueError as error:
-            raise ConfigError(f"{place(('server', 'bind'))}: server.bind: {error}") from None
+    for section, addresses in (("server", server.bind), ("tls", tls.bind)):
+        for address in addresses:
+            try:
+                parse(address)
+            except ValueError as error:
+                raise ConfigError(f"{place((section, 'bind'))}: {section}.bind: {error}") from None
     if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
         where = place(("server", "unix_mode"))
         raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
@@ -119,3 +121,33 @@ def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
     except ConfigError as error:  # it begins with its key
         section, _, key = str(error).partition(":")[0].partition(".")
         raise ConfigError(f"{place((section, key))}: {error}") from None
+
+
+def _check_tls(tls: TlsSection, server: ServerSection, place: Callable[[Keys], str]) -> None:
+    keys = {
+        "bind": bool(tls.bind),
+        "certificate": bool(tls.certificate),
+        "self_signed": tls.self_signed,
+        "client_ca": bool(tls.client_ca),
+        "https_redirect": tls.https_redirect,
+    }
+    given = next((key for key, is_set in keys.items() if is_set), None)
+    if given is None:
+        return
+    key, why = given, ""
+    if not tls.bind:
+        why = "it means nothing where nobody listens; set tls.bind too"
+    elif server.architecture not in ("amped", "sped"):
+        why = "TLS takes an event loop: the architecture amped, or sped"
+    elif not tls.certificate and not tls.self_signed:
+        why = "it takes a certificate; set tls.certificate, or tls.self_signed for development"
+    elif tls.certificate and tls.self_signed:
+        key, why = "self_signed", "there is a certificate already; leave one of them out"
+    elif tls.self_signed and not has_trustme():
+        key, why = "self_signed", "it takes trustme; pip install 'flashpy-server[tls]' does it"
+    elif twice := set(server.bind) & set(tls.bind):
+        key, why = "bind", f"{min(twice)} is in server.bind already; choose one of them"
+    elif tls.https_redirect and not server.bind:
+        key, why = "https_redirect", "there is no address of plain HTTP that could lead here; set server.bind"
+    if why:
+        raise ConfigError(f"{place(('tls', key))}: tls.{key}: {why}.")

@@ -14,6 +14,7 @@ import msgspec
 
 from flashpy.config.check import check, check_contradictions, check_sites
 from flashpy.config.files import File, Keys, Merged, dotted, merge, read
+from flashpy.config.hsts import with_hsts
 from flashpy.config.imports import complete
 from flashpy.errors import ConfigError
 from flashpy.settings import Config
@@ -26,6 +27,7 @@ _SITE_PATHS = (
 )
 _PATHS = frozenset(
     {"log.access_file", "server.pid_file", "cache.coded_directory"}
+    | {"tls.certificate.file", "tls.certificate.key", "tls.client_ca"}
     | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
 )
 """Keys that are paths."""
@@ -66,6 +68,8 @@ def load_with_places(
         _put_first_site(merged)
     elif files and "root" not in tables.get("site", {"root": ""}):
         tables["site"]["root"] = str(files[0].path.absolute().parent)
+    if tables.get("tls", {}).get("bind"):  # who says where TLS is spoken has not asked for another address
+        tables.setdefault("server", {}).setdefault("bind", [])
     for section, values in (fallbacks or {}).items():
         tables[section] = {**values, **tables.get(section, {})}
     for section, values in (overrides or {}).items():
@@ -80,7 +84,7 @@ def load_with_places(
         return merged.place(keys) or str(path)
 
     check(config, place)
-    config = complete(config)
+    config = complete(with_hsts(config))
     check_sites(config, place)
     check_contradictions(config, place)
     return config, place

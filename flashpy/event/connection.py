@@ -24,6 +24,7 @@ from flashpy.job.kinds import Job, Load, Outcome, Result
 from flashpy.log.record import Cache
 from flashpy.metrics import STALL_BOUNDS
 from flashpy.resource.answer import Answer, Pending
+from flashpy.site.sites import Answering
 
 _log = logging.getLogger("flashpy.connection")
 _monotonic = time.monotonic
@@ -72,7 +73,9 @@ class Connection:
         "_recall",
         "_recv",
         "_service",
+        "_site",
         "_sock",
+        "_stays",
         "_touched",
         "_wanted",
         "_wire_made",
@@ -81,15 +84,28 @@ class Connection:
         "state",
     )
 
-    def __init__(self, service: Service, sock: socket.SocketType, client: str) -> None:
+    def __init__(
+        self,
+        service: Service,
+        sock: socket.SocketType,
+        client: str,
+        output: type[Output] = Output,
+        wire: Wire | None = None,
+        site: Answering | None = None,
+        stays: bool = False,
+    ) -> None:
+        """``wire`` and ``site`` are HTTP/1 and the service's if they are not given. One that ``stays`` is given to no
+        successor, who would not know what is special about it."""
         now = service.now.monotonic
         self._service = service
         self._sock = sock
         self._fd = sock.fileno()
         self._recv = sock.recv
-        self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall
-        self._wire_made: Wire | None = None
-        self._output = Output(sock, service.residency, service.now, service.metrics)
+        self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall if wire is None else _nothing
+        self._wire_made = wire
+        self._site = service.site if site is None else site
+        self._stays = stays
+        self._output = output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
         self._began: list[float] | None = [] if service.log else None  # when the requests arrived
         self._not_hit: list[tuple[Request, Cache]] = []  # requests that wait for a helper, or have; kept for the log
@@ -283,11 +299,10 @@ class Connection:
     def drain(self) -> None:
         """Answer what is under way, and then close, or give the connection to the successor if there is one. An idle
         connection is closed, unless a request has just come."""
-        self._recall = _nothing
+        self.be_the_last()
         if self._service.take_over is not None:
             self._hand_over()
             return
-        self._wire.shut()
         if self.state in (State.IDLE, State.HEAD):
             self._readable()
         if self.state in (State.IDLE, State.HEAD):
@@ -303,6 +318,12 @@ class Connection:
         if self._touched == touched and self.state is not State.WORKING:
             self.close()
         return not self._is_open()
+
+    def be_the_last(self) -> None:
+        """Say with the next answer that it is the last."""
+        self._recall = _nothing
+        if self._stays or self._service.take_over is None:
+            self._wire.shut()
 
     # Receiving
 
@@ -327,7 +348,7 @@ class Connection:
         service = self._service
         service.metrics.requests += 1
         self._touched = now = service.now.monotonic
-        outcome = service.site.answer(request, self.client)
+        outcome = self._site.answer(request, self.client)
         if not isinstance(outcome, Response):
             if self._began is not None:
                 self._began.append(now)
@@ -370,7 +391,7 @@ class Connection:
     # Answering
 
     def _answer(self, request: Request) -> None:
-        outcome = self._service.site.answer(request, self.client)
+        outcome = self._site.answer(request, self.client)
         if isinstance(outcome, Response):
             self._wire.respond(request, outcome)
         else:
@@ -582,11 +603,11 @@ class Connection:
 
     def _hand_over(self) -> bool:
         """Give the connection to the successor, if there is one: at once between two requests, later if a request is
-        being received or answered."""
+        being received or answered. One that stays goes on here, with nothing to press it."""
         service = self._service
         if service.take_over is None:
             return False
-        between = not self._output.queue and (self._wire_made is None or self._wire_made.quiet)
+        between = not self._stays and not self._output.queue and (self._wire_made is None or self._wire_made.quiet)
         if between and not self._ended and self.state not in (State.LINGERING, State.CLOSED):
             self._leave()
             service.take_over(self._sock, self.client)

@@ -10,12 +10,16 @@ Who that is, is found out for many newcomers at a time, for it takes a look at a
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heapreplace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from flashpy.access.networks import household
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import State
+from flashpy.event.preface import Preface
 from flashpy.event.service import Service
+
+if TYPE_CHECKING:
+    from flashpy.event.handshake import Handshake
 
 AT_A_TIME = 64
 """Connections that are chosen by one look at all."""
@@ -26,14 +30,18 @@ VALID = 1.0
 PAUSE = 2e-5
 """Seconds after a look that found too few, for each connection that it looked at: some twenty times what it took."""
 
-_WAITING = (State.HEAD, State.IDLE, State.SENDING, State.LINGERING)
+_WAITING = (State.HANDSHAKE, State.HEAD, State.IDLE, State.SENDING, State.LINGERING)
 """States in which a connection waits for its client."""
 _LATER = 1e9
 """Seconds by which a connection that is sent something counts as less idle than all that are not."""
 
 
+Holder: TypeAlias = "Connection | Handshake"
+"""What takes a client's place among the connections."""
+
+
 class _Candidate(NamedTuple):
-    connection: Connection
+    connection: Holder
     touched: float  # last, when it was chosen
     held: int  # connections that its client has, as long as none that was chosen later has given way
 
@@ -82,14 +90,15 @@ class Crowd:
         self._stale = now + VALID
         self._again = now if len(self._candidates) == AT_A_TIME else now + PAUSE * sum(self._held.values())
 
-    def _by_client(self, *states: State) -> dict[str, list[Connection]]:
+    def _by_client(self, *states: State) -> dict[str, list[Holder]]:
         """The connections in these states by who holds them. Not those of proxies that are trusted: each of them speaks
         for many clients."""
-        exactly: defaultdict[str, list[Connection]] = defaultdict(list)
+        exactly: defaultdict[str, list[Holder]] = defaultdict(list)
         for timed in self._service.deadlines.all(states):
-            if isinstance(timed, Connection):
-                exactly[timed.client].append(timed)
-        found: defaultdict[str, list[Connection]] = defaultdict(list)
+            if not isinstance(timed, Preface):  # whose client is not known yet
+                holder = cast("Holder", timed)
+                exactly[holder.client].append(holder)
+        found: defaultdict[str, list[Holder]] = defaultdict(list)
         forwarding = self._service.forwarding
         for client, some in exactly.items():
             if forwarding is None or not forwarding.trusts(client):
@@ -97,9 +106,9 @@ class Crowd:
         return found
 
 
-def _choose(by_client: dict[str, list[Connection]], left: int) -> Iterator[_Candidate]:
+def _choose(by_client: dict[str, list[Holder]], left: int) -> Iterator[_Candidate]:
     """So many that should give way, the first first: of the client that then has most, the idlest connection."""
-    most: list[tuple[int, float, int, list[Connection]]] = []
+    most: list[tuple[int, float, int, list[Holder]]] = []
     for number, connections in enumerate(by_client.values()):
         connections.sort(key=_idleness, reverse=True)
         most.append((-len(connections), connections[-1].touched, number, connections))
@@ -117,6 +126,6 @@ def _choose(by_client: dict[str, list[Connection]], left: int) -> Iterator[_Cand
         yield _Candidate(connection, connection.touched, -held)
 
 
-def _idleness(connection: Connection) -> float:
+def _idleness(connection: Holder) -> float:
     """The less, the idler."""
     return connection.touched + (_LATER if connection.state is State.SENDING else 0.0)

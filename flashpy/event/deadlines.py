@@ -17,6 +17,7 @@ class State(IntEnum):
     """What a connection is waiting for. (An IntEnum, because the hash of an Enum is a call of Python code.)"""
 
     NEW = auto()  # what it has sent before it was accepted; over before the sweep could see it
+    HANDSHAKE = auto()  # the next message of a TLS handshake: limited from the beginning on
     HEAD = auto()  # the rest of a request, or the first one: limited from the first byte on
     IDLE = auto()  # the next request: limited from the last activity on
     WORKING = auto()  # a job

@@ -4,6 +4,7 @@ import errno
 import logging
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
@@ -11,6 +12,10 @@ from flashpy.event.deadlines import State
 from flashpy.event.preface import Preface
 from flashpy.event.service import Service
 from flashpy.event.sockets import client_of, pace
+from flashpy.site.sites import Answering
+
+if TYPE_CHECKING:
+    from flashpy.event.handshake import Handshakes
 
 _log = logging.getLogger("flashpy.listener")
 
@@ -27,11 +32,22 @@ _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
 class Listener:
-    """Accepts connections on one socket."""
+    """Accepts connections on one socket. ``handshakes`` are there where TLS is spoken; ``site`` is what answers, if it
+    is not what answers elsewhere."""
 
-    def __init__(self, service: Service, sock: socket.socket, crowd: Crowd, proxied: bool) -> None:
+    def __init__(
+        self,
+        service: Service,
+        sock: socket.socket,
+        crowd: Crowd,
+        proxied: bool,
+        handshakes: "Handshakes | None" = None,
+        site: Answering | None = None,
+    ) -> None:
         """``proxied``: who connects is a proxy, which says first who its client is (event.preface)."""
         self._service = service
+        self._handshakes = handshakes
+        self._site = site
         self.sock = sock
         self._crowd = crowd
         self._proxied = proxied
@@ -109,7 +125,10 @@ class Listener:
             self._refuse(sock)
             service.ended()
             return
-        connection = Connection(service, sock, client)
+        if self._handshakes is not None:
+            self._handshakes.begin(sock, client)
+            return
+        connection = Connection(service, sock, client, site=self._site, stays=self._site is not None)
         connection.start(State.HEAD)
         if service.draining:
             connection.drain()
@@ -144,10 +163,11 @@ class Listener:
         service = self._service
         service.metrics.connections_refused += 1
         try:
-            sock.send(
-                b"HTTP/1.1 503 Service Unavailable\r\nServer: flashpy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-                + service.http1.tails.close
-            )
+            if self._handshakes is None:  # to say it by TLS would cost more than to serve
+                sock.send(
+                    b"HTTP/1.1 503 Service Unavailable\r\nServer: flashpy\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                    + service.http1.tails.close
+                )
             sock.shutdown(socket.SHUT_WR)
             sock.recv(65536)
         except OSError:

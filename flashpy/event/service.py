@@ -11,6 +11,7 @@ from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.deadlines import Deadlines, State
 from flashpy.http.http1 import Http1Shared
+from flashpy.http.wire import Wire
 from flashpy.job.kinds import Runner
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -19,6 +20,7 @@ from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
     from flashpy.event.connection import Connection
+    from flashpy.tls.contexts import Contexts
 
 Take = Callable[[socket.SocketType, str], None]
 """Takes a connection over, with its client's address."""
@@ -30,6 +32,13 @@ class Successor(NamedTuple):
 
     take: Take
     listens: Collection[int]
+
+
+class Secured(NamedTuple):
+    """Where TLS is spoken: at which listening sockets (by descriptor), and as whom."""
+
+    listens: Collection[int]
+    contexts: "Contexts"
 
 
 LINGER_SECONDS = 5.0
@@ -57,6 +66,7 @@ class Service:
         "runner",
         "site",
         "take_over",
+        "wires",
     )
 
     def __init__(
@@ -88,8 +98,10 @@ class Service:
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
         self.take_over: Take | None = None  # who gets the connections while draining
+        self.wires: dict[str | None, Callable[[], Wire]] = {}  # by protocol (ALPN), but for HTTP/1.1
         self.deadlines = Deadlines(
             {
+                State.HANDSHAKE: limits.timeout_handshake,
                 State.HEAD: limits.timeout_head,
                 State.IDLE: limits.timeout_keep_alive,
                 State.SENDING: limits.timeout_send,

@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from flashpy.addresses import Inherited, Tcp, Unix, parse
@@ -198,13 +198,18 @@ def _take_over(address: Inherited, backlog: int, sockets: list[socket.socket]) -
     return sock
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, scheme: str = "http") -> str:
     """Where a listening socket is reached."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(name).replace(chr(0), '@', 1)}"
     host, port = name[0], name[1]
-    return f"http://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{scheme}://{host}:{port}"
+
+
+def urls_of(groups: Sockets, secure: Collection[str]) -> list[str]:
+    """Where all listening sockets are reached; ``secure`` are the addresses where TLS is spoken."""
+    return [url_of(sock, "https" if text in secure else "http") for text, group in groups.items() for sock in group]
 
 
 def client_of(address: object) -> str:

@@ -1,5 +1,6 @@
 """The sites of a server: which of them answers, by Host (RFC 9110, 7.2 and 7.4)."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from flashpy.access.attempts import Attempts
@@ -46,6 +47,12 @@ def answering(config: Config, runner: Runner, now: Now) -> Answering:
     if len(sites) == 1 and not config.site.hosts:
         return sites[0]
     return Sites(Hosts([(section.hosts, site) for section, site in zip(config.all_sites, sites, strict=True)]), caches)
+
+
+def known_hosts(config: Config) -> Callable[[bytes], bool]:
+    """What tells whether there is a site for a host (``Request.host``)."""
+    find = Hosts([(section.hosts, True) for section in config.all_sites]).find
+    return lambda host: find(host) is not None
 
 
 class Sites:

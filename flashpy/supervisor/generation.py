@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from flashpy.event.programs import Child
-from flashpy.event.sockets import Sockets, flat
+from flashpy.event.service import Secured
+from flashpy.event.sockets import Sockets, flat, urls_of
 from flashpy.privileges import resolve
+from flashpy.server import secured
 from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.messages import Counted, FromWorker, Link
 from flashpy.supervisor.reactor import Timer
+from flashpy.tls.contexts import Contexts
+from flashpy.tls.material import Stamps
 
 
 class Stage(Enum):
@@ -53,8 +57,17 @@ class Process:
 class Generation:
     """What one reading of the configuration has brought about."""
 
-    def __init__(self, config: Config, sockets: Sockets, log: AccessLog | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sockets,
+        log: AccessLog | None,
+        contexts: Contexts | None = None,
+        stamps: Stamps = (),
+    ) -> None:
         self.config = config
+        self.contexts = contexts
+        self.stamps = stamps  # of the files of the certificates, as they were read
         self.log = log
         self.sockets = sockets
         self.identity = resolve(config.server.user, config.server.group)
@@ -82,6 +95,16 @@ class Generation:
     def listeners(self) -> list[socket.socket]:
         """All listening sockets, in the order in which workers know them."""
         return flat(self.sockets)
+
+    @property
+    def secured(self) -> Secured | None:
+        """Where TLS is spoken, and with which contexts."""
+        return secured(self.config, self.sockets, self.contexts)
+
+    @property
+    def urls(self) -> list[str]:
+        """Where it is reached."""
+        return urls_of(self.sockets, self.config.tls.bind)
 
     @property
     def serving(self) -> list[Process]:

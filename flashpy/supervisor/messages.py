@@ -70,6 +70,10 @@ class Taken(Struct, tag=True):
     clients: list[str]
 
 
+class Renewed(Struct, tag=True):
+    """There are new certificates for TLS: beside this message, a file in memory for each (tls.material)."""
+
+
 class Retire(Struct, tag=True):
     """End when all that is under way has been answered, but within so many seconds (None: however long it takes). A
     second order may set a limit that the first did not.
@@ -84,7 +88,7 @@ class Retire(Struct, tag=True):
 
 
 FromWorker = Ready | Failed | Counted | Wanted | Taken
-ToWorker = Started | NotStarted | Taken | Retire
+ToWorker = Started | NotStarted | Taken | Renewed | Retire
 M = TypeVar("M")
 
 

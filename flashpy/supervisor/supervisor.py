@@ -26,7 +26,7 @@ from flashpy import notify, pid_file
 from flashpy.activation import Passed
 from flashpy.arch import architecture
 from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.event.sockets import Sockets, close_all, listen, url_of
+from flashpy.event.sockets import Sockets, close_all, listen
 from flashpy.event.unixsockets import disown
 from flashpy.landlock import describe
 from flashpy.loghelper import close_log, open_log
@@ -38,10 +38,12 @@ from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
-from flashpy.supervisor.messages import Taken
+from flashpy.supervisor.messages import Renewed, Taken
 from flashpy.supervisor.reactor import Reactor
 from flashpy.supervisor.upgrade import Inherited, Predecessor, Successor
 from flashpy.supervisor.workers import Workers
+from flashpy.tls.material import read_all, stamps, to_descriptor
+from flashpy.tls.serving import contexts_for
 
 _log = logging.getLogger("flashpy.supervisor")
 
@@ -105,6 +107,11 @@ class Supervisor:
         return self._now.listeners if self._now else []
 
     @property
+    def urls(self) -> list[str]:
+        """Where it is reached."""
+        return self._now.urls if self._now else []
+
+    @property
     def sandbox(self) -> str:
         """By what workers and helpers are confined, in a few words."""
         number = min((process.sandbox for process in self._now.serving), default=0) if self._now else 0
@@ -113,7 +120,7 @@ class Supervisor:
     @property
     def status(self) -> str:
         """What it does, in one line."""
-        return f"Serving {os.path.abspath(self.config.site.root)} at {' '.join(map(url_of, self.listeners))}"
+        return f"Serving {os.path.abspath(self.config.site.root)} at {' '.join(self.urls)}"
 
     def counts(self) -> dict[str, int]:
         """What all workers have counted together, those that have ended included."""
@@ -182,8 +189,10 @@ class Supervisor:
         check_coded_directory(config, identity.uid if identity else os.geteuid())
         raise_descriptor_limit(config)
         log = self._access_log(config)
-        sockets = listen(server.bind, server.backlog, server.unix_permissions, before)
-        return Generation(fit_into_memory(config, server.workers), sockets, log)
+        seen = stamps(config.tls)
+        contexts = contexts_for(config, self._now.contexts if self._now else None)
+        sockets = listen(config.addresses, server.backlog, server.unix_permissions, before)
+        return Generation(fit_into_memory(config, server.workers), sockets, log, contexts, seen)
 
     def _access_log(self, config: Config) -> AccessLog | None:
         """The access log of a configuration, which may be that of the one before."""
@@ -420,8 +429,28 @@ class Supervisor:
         self._workers.look(time.monotonic())
         self._reactor.reap_orphans()
         self._look_after_logs()
+        self._look_after_certificates()
         if self._phase is not Phase.RUNNING:
             self._finish()
+
+    def _look_after_certificates(self) -> None:
+        """Where their files have changed, let all workers use the new ones. A file that has changed before the one that
+        belongs to it is tried again when that has changed too."""
+        generation = self._now
+        if self._phase is not Phase.RUNNING or generation is None or generation.contexts is None or self._next:
+            return
+        if (found := stamps(generation.config.tls)) == generation.stamps:
+            return
+        generation.stamps = found
+        try:
+            materials = read_all(generation.config.tls)
+            generation.contexts.renew(materials)
+        except ConfigError as error:
+            _log.error("The certificates stay as they were. %s", error)
+            return
+        for process in generation.processes.values():
+            self._workers.send(process, Renewed(), [to_descriptor(material.pem) for material in materials])
+        _log.info("The new certificates are in use.")
 
     def _look_after_logs(self) -> None:
         """End those that nobody writes to any more."""

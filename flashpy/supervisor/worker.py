@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from flashpy import landlock
 from flashpy.arch.architecture import Architecture, architecture
-from flashpy.errors import StartError
+from flashpy.errors import ConfigError, StartError
 from flashpy.event.programs import Program, Starter
-from flashpy.event.service import Successor
+from flashpy.event.service import Secured, Successor
 from flashpy.event.sockets import Sockets, flat
 from flashpy.metrics import Metrics
 from flashpy.server import new_event_loop
@@ -30,12 +30,14 @@ from flashpy.supervisor.messages import (
     Link,
     NotStarted,
     Ready,
+    Renewed,
     Retire,
     Started,
     Taken,
     ToWorker,
     Wanted,
 )
+from flashpy.tls.material import from_descriptor
 
 _log = logging.getLogger("flashpy.worker")
 
@@ -77,8 +79,16 @@ class Worker:
     ``confined``: it gives up its rights to files and to the network before it serves.
     """
 
-    def __init__(self, config: Config, sockets: Sockets, link: Link[ToWorker], confined: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sockets,
+        link: Link[ToWorker],
+        confined: bool = False,
+        secured: Secured | None = None,
+    ) -> None:
         self._confined = confined
+        self._secured = secured
         self._config = config
         self._sockets = sockets
         self._link = link
@@ -106,7 +116,8 @@ class Worker:
         self._order = loop.create_future()
         loop.add_signal_handler(signal.SIGTERM, self._retire, self._at_once())
         loop.add_reader(self._link.fileno(), self._readable)
-        self._architecture = architecture(self._config, self._sockets, self._metrics, self, LentLog(self))
+        log = LentLog(self)
+        self._architecture = architecture(self._config, self._sockets, self._metrics, self, log, self._secured)
         try:
             await self._architecture.start()
         except StartError as error:
@@ -163,8 +174,21 @@ class Worker:
                 self._answer(name, Lent(pid, _socket(fds[0])) if fds else StartError("Out of descriptors."))
             case NotStarted(name, why):
                 self._answer(name, StartError(why))
+            case Renewed():
+                self._renew(fds)
             case Retire():
                 self._retire(message)
+
+    def _renew(self, fds: Sequence[int]) -> None:
+        """Use other certificates from now on. The supervisor has tried them."""
+        try:
+            if self._secured is not None and len(fds) == len(self._config.tls.certificate):
+                self._secured.contexts.renew([from_descriptor(fd) for fd in fds])
+        except (ConfigError, ValueError):
+            _log.exception("The new certificates are not used.")
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def _answer(self, name: str, answer: Lent | StartError) -> None:
         waiting = self._asked[name]

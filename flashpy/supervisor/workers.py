@@ -292,7 +292,7 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
         grow_descriptor_table(generation.config)
         if generation.identity is not None:
             drop_privileges(generation.identity)
-        worker = Worker(generation.config, generation.sockets, to_supervisor, generation.confined)
+        worker = Worker(generation.config, generation.sockets, to_supervisor, generation.confined, generation.secured)
     except StartError as error:
         to_supervisor.send(Failed(str(error)))
         os._exit(EXIT_FAILED)
