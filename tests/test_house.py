@@ -17,6 +17,7 @@ LAYERS = {
     "atoms": 0,
     "buffers": 0,
     "errors": 0,
+    "histogram": 0,
     "landlock": 0,
     "libraries": 0,
     "memory": 0,
@@ -30,6 +31,7 @@ LAYERS = {
     "http": 1,
     "routing": 1,
     "job": 1,
+    "report": 1,
     "access": 2,
     "dispatch": 2,
     "cache": 2,
@@ -42,6 +44,7 @@ LAYERS = {
     "config": 5,
     "event": 5,
     "arch": 6,
+    "admin": 7,
     "server": 7,
     "pytest_plugin": 8,
     "signing": 8,
@@ -54,6 +57,7 @@ LAYERS = {
 SAME_LAYER = {
     ("activation", "addresses"),
     ("activation", "errors"),
+    ("metrics", "histogram"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
     ("routing", "http"),
@@ -64,7 +68,7 @@ IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threadin
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
     *("http", "routing", "access", "dispatch", "cache", "resource", "site", "log"),
-    *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
+    *("addresses", "atoms", "buffers", "errors", "histogram", "metrics", "now", "settings"),
 )
 CPU_LIBRARIES = {
     "flashpy/job/encode.py": {"brotli", "backports", "compression", "zlib_ng"},

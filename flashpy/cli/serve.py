@@ -25,6 +25,9 @@ from flashpy.privileges import require_root, resolve
 from flashpy.supervisor.supervisor import Supervisor
 from flashpy.supervisor.upgrade import Inherited, inherited
 
+ADMIN = "127.0.0.1:9180"
+"""The admin address, where none is named."""
+
 
 class _Lines(click.types.StringParamType):
     """A text; of several in the environment each has a line of its own, since they may have blanks in them."""
@@ -122,6 +125,14 @@ def _version() -> str:
     "--user", metavar="USER", help="Who works, if root starts it: a name or a number.  [default: who starts it]"
 )
 @click.option("--group", metavar="GROUP", help="The group of --user.  [default: the user's own]")
+@click.option(
+    "--admin",
+    is_flag=False,
+    flag_value=ADMIN,
+    metavar="[ADDRESS]",
+    help="Show status and metrics at an address of its own, host:port or unix:PATH; without one at "
+    f"{ADMIN}.  [default: nowhere]",
+)
 @click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
@@ -139,6 +150,7 @@ def serve(
     concurrency: int | None,
     user: str | None,
     group: str | None,
+    admin: str | None,
     opened: bool,
     **wanted: bool,
 ) -> None:
@@ -154,6 +166,7 @@ def serve(
         },
         "site": {"root": directory, "index": list(index) or None, "headers": headers},
         "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
+        "admin": {"bind": [admin] if admin else None},
     }
     overrides = presets.lay_under({name: _given(values) for name, values in given.items()}, wanted)
     before = inherited()
@@ -175,7 +188,8 @@ def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Pas
     numbered = msgspec.structs.replace(config.server, bind=tuple(by_number(config.server.bind, passed)))
     if identity := resolve(config.server.user, config.server.group):
         require_root(identity)
-    return msgspec.structs.replace(config, server=numbered)
+    admin = msgspec.structs.replace(config.admin, bind=tuple(by_number(config.admin.bind, passed)))
+    return msgspec.structs.replace(config, server=numbered, admin=admin)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +233,7 @@ def _serve(
     _open_standard_streams()
     set_up(config.log)
     for fd, name in passed:
-        if f"fd://{fd}" not in config.server.bind:
+        if f"fd://{fd}" not in (*config.server.bind, *config.admin.bind):
             logging.getLogger("flashpy").warning(
                 "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind.", name, name
             )

@@ -12,7 +12,7 @@ from flashpy.errors import ConfigError
 from flashpy.libraries import codings, has_bcrypt, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
-from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection
+from flashpy.settings import AdminSection, Config, HelpersSection, ServerSection, SiteSection
 from flashpy.site.plan import SettingError, plan
 
 
@@ -20,6 +20,7 @@ def check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
     _check_helpers(config.helpers, place)
     _check_server(config.server, place)
+    _check_admin(config, place)
     if config.log.access_format not in ("combined", "json"):
         try:
             atoms.parse(config.log.access_format)
@@ -92,18 +93,37 @@ def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> Non
         raise ConfigError(f"{where}: helpers.max ({helpers.max}) is above helpers.total; raise that.")
 
 
+def _check_addresses(name: str, section: ServerSection | AdminSection, place: Callable[[Keys], str]) -> None:
+    for address in section.bind:
+        try:
+            parse(address)
+        except ValueError as error:
+            raise ConfigError(f"{place((name, 'bind'))}: {name}.bind: {error}") from None
+    if not re.fullmatch(r"(0?[0-7]{3})?", section.unix_mode):
+        where = place((name, "unix_mode"))
+        raise ConfigError(f'{where}: {name}.unix_mode: {section.unix_mode!r} is no mode; write one such as "0660".')
+
+
+def _check_admin(config: Config, place: Callable[[Keys], str]) -> None:
+    _check_addresses("admin", config.admin, place)
+    why = ""
+    if config.admin.bind and config.server.architecture not in ("amped", "sped"):
+        why = "it takes the architecture amped or sped"
+    elif both := set(config.admin.bind) & set(config.server.bind):
+        why = f"{min(both)} is in server.bind too; give it an address of its own"
+    if why:
+        raise ConfigError(f"{place(('admin', 'bind'))}: admin.bind: {why}.")
+
+
 def _check_server(server: ServerSection, place: Callable[[Keys], str]) -> None:
     if not server.bind:
         where = place(("server", "bind"))
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
-    for address in server.bind:
-        try:
-            parse(address)
-        except ValueError as error:
-            raise ConfigError(f"{place(('server', 'bind'))}: server.bind: {error}") from None
-    if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
-        where = place(("server", "unix_mode"))
-        raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    _check_addresses("server", server, place)
+    if server.server_timing and server.architecture not in ("amped", "sped"):
+        raise ConfigError(
+            f"{place(('server', 'server_timing'))}: server.server_timing: it takes the architecture amped or sped."
+        )
     if server.reload:
         why = ""
         if server.architecture != "amped" or server.workers != 1:

@@ -43,7 +43,6 @@ class Service:
         "drained",
         "draining",
         "http1",
-        "iteration",
         "limits",
         "log",
         "loop",
@@ -77,7 +76,6 @@ class Service:
         self.now = now
         self.metrics = metrics
         self.log = log
-        self.iteration = _iteration_clock(loop)
         self.per_client: dict[str, int] = {}
         self.connections = 0  # open now
         self.draining = False
@@ -103,12 +101,3 @@ class Service:
                 del self.per_client[connection.client]
         if self.draining and self.drained and not self.connections:
             self.drained()
-
-
-def _iteration_clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """When the loop's present iteration began, in monotonic seconds.
-
-    libuv reads its clock once per iteration, after it has polled, and uvloop's ``time`` hands that on. The loops of
-    asyncio read it at each call: there no stalls are seen, rather than wrong ones.
-    """
-    return loop.time
