@@ -5,7 +5,7 @@ from msgspec import Struct
 from flashpy import __version__
 from flashpy.admin.history import Charts, History, Rates
 from flashpy.admin.status import Status
-from flashpy.metrics import STALL_BOUNDS
+from flashpy.metrics import COUNTERS, STALL_BOUNDS
 from flashpy.report import CacheState, DeviceState, PoolState, Report
 
 
@@ -95,7 +95,7 @@ def view_of(status: Status, before: Status, history: History, now: float, wall: 
         addresses=status.addresses,
         rates=history.now(),
         charts=history.charts(),
-        counters=report.counters,
+        counters=dict.fromkeys(COUNTERS, 0) | report.counters,
         statuses=dict(sorted(report.statuses.items())),
         connections=report.connections,
         caches=[_cache(name, report, past) for name in report.caches],

@@ -15,12 +15,14 @@ from functools import partial
 from typing import NamedTuple, NoReturn
 
 from flashpy import landlock
+from flashpy.addresses import Tcp, parse
 from flashpy.admin.status import Status
 from flashpy.errors import StartError
 from flashpy.event.sockets import flat, url_of
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
 from flashpy.process import set_title
+from flashpy.server import new_event_loop
 from flashpy.settings import AdminSection, LogSection
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.generation import Generation
@@ -161,8 +163,6 @@ def _become_admin(order: Order, link: socket.socket) -> NoReturn:
         set_up(order.log)
         if order.identity is not None:
             drop_privileges(order.identity)
-        from flashpy.server import new_event_loop
-
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(order, Link(link, Status, ROOM)))
         status = 0
@@ -205,7 +205,5 @@ async def _serve(order: Order, link: Link[Status]) -> None:
 
 def names(settings: AdminSection) -> Sequence[str]:
     """The names by which it may be asked: those that are configured, and those that it listens at."""
-    from flashpy.addresses import Tcp, parse
-
     bound = (parse(address) for address in settings.bind)
     return [*settings.hosts, *(address.host for address in bound if isinstance(address, Tcp))]

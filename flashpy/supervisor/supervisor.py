@@ -485,8 +485,9 @@ class Supervisor:
             self._phase = Phase.ENDING
             notify.stopping()
             close_all(self.listeners)
-            if self._next is not None:
+            if self._next is not None and self._now is not None:
                 close_all(self._next.listeners)
+                close_all(self._next.not_in(self._now))  # of its admin sockets too
             for process in list(self._workers.all):
                 self._workers.retire(process, False)
             self._admin.tell()
