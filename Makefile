@@ -7,7 +7,7 @@ DIR ?= docs/site
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help serve test test-compiled compiled lint format bench stall locust locust-headless clean
+.PHONY: help serve test test-compiled compiled lint format documents bench stall locust locust-headless clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -31,6 +31,10 @@ lint: .venv/installed-test ## check format, lint and types
 format: .venv/installed-test ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+documents: .venv/installed ## make the man page and the reference anew
+	$(BIN)/python -m flashpy manual > docs/flashpy.1
+	$(BIN)/python -m flashpy manual --markdown > docs/reference.md
 
 bench: .venv/installed ## compare with nginx in two minutes (needs nginx, wrk and h2load)
 	$(BIN)/python -m benchmarks.peers --quick

@@ -72,6 +72,8 @@ class Server:
         check_roots(self.config)
         if self.config.server.reload:
             raise StartError("server.reload is for the command line: flashpy --reload.")
+        if self.config.admin.bind:
+            raise StartError("admin.bind is for the command line: flashpy --admin.")
         check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server

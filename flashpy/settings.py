@@ -37,6 +37,8 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
         wanted = self.proxy_protocol
         return wanted if isinstance(wanted, bool) else address in wanted
 
+    server_timing: bool = False
+
     @property
     def unix_permissions(self) -> int | None:
         """``unix_mode`` as a number; None: as the umask leaves it."""
@@ -225,6 +227,19 @@ class LogSection(Struct, frozen=True, forbid_unknown_fields=True):
     access_format: str = "combined"
 
 
+class AdminSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where metrics and the status page are (flashpy.admin), if anywhere."""
+
+    bind: tuple[str, ...] = ()
+    unix_mode: str = "0600"
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def unix_permissions(self) -> int | None:
+        """``unix_mode`` as a number; None: as the umask leaves it."""
+        return int(self.unix_mode, 8) if self.unix_mode else None
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole configuration of one server; immutable."""
 
@@ -236,6 +251,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     cache: CacheSection = field(default_factory=CacheSection)
     limits: LimitsSection = field(default_factory=LimitsSection)
     log: LogSection = field(default_factory=LogSection)
+    admin: AdminSection = field(default_factory=AdminSection)
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ LAYERS = {
     "atoms": 0,
     "buffers": 0,
     "errors": 0,
+    "histogram": 0,
     "landlock": 0,
     "libraries": 0,
     "memory": 0,
@@ -31,6 +32,7 @@ LAYERS = {
     "tls": 1,
     "routing": 1,
     "job": 1,
+    "report": 1,
     "access": 2,
     "dispatch": 2,
     "cache": 2,
@@ -43,6 +45,7 @@ LAYERS = {
     "config": 5,
     "event": 5,
     "arch": 6,
+    "admin": 7,
     "server": 7,
     "pytest_plugin": 8,
     "signing": 8,
@@ -55,6 +58,7 @@ LAYERS = {
 SAME_LAYER = {
     ("activation", "addresses"),
     ("activation", "errors"),
+    ("metrics", "histogram"),
     ("pid_file", "errors"),
     ("privileges", "errors"),
     ("routing", "http"),
@@ -65,7 +69,7 @@ IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threadin
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
     *("http", "routing", "access", "dispatch", "cache", "resource", "site", "log"),
-    *("addresses", "atoms", "buffers", "errors", "metrics", "now", "settings"),
+    *("addresses", "atoms", "buffers", "errors", "histogram", "metrics", "now", "settings"),
 )
 CPU_LIBRARIES = {
     "flashpy/job/encode.py": {"brotli", "backports", "compression", "zlib_ng"},

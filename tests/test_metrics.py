@@ -5,25 +5,19 @@ from bisect import bisect_left
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashpy.metrics import STALL_BOUNDS, Metrics, Stalls
-
-STEPS = st.lists(st.floats(0.002, 3.0), min_size=1, max_size=4)
+from flashpy.metrics import COUNTERS, STALL_BOUNDS, WORST, Metrics, Stalls
 
 
-@given(st.lists(STEPS, max_size=20))
-def test_an_iteration_is_counted_once_with_its_longest_delay(iterations: list[list[float]]) -> None:
-    """However often an iteration is noted, and whichever came before it."""
+@given(st.lists(st.floats(0.002, 3.0), max_size=30))
+def test_each_stall_is_counted_and_the_worst_are_kept(stalls_noted: list[float]) -> None:
+    """The longest first."""
     stalls, expected = Stalls(), [0] * (len(STALL_BOUNDS) + 1)
-    for number, delays in enumerate(iterations, 1):
-        for delay in sorted(delays):
-            stalls.note(float(number), delay, f"cause {number}")
-        expected[bisect_left(STALL_BOUNDS, max(delays))] += 1
+    for number, seconds in enumerate(stalls_noted):
+        stalls.note(float(number), seconds, f"cause {number}")
+        expected[bisect_left(STALL_BOUNDS, seconds)] += 1
     assert stalls.buckets == expected
-    longest = (
-        max((max(delays), f"cause {number}") for number, delays in enumerate(iterations, 1)) if iterations else None
-    )
-    assert stalls.longest == (longest[0] if longest else 0.0)
-    assert sum(stalls.buckets) == len(iterations)
+    assert [stall.seconds for stall in stalls.worst] == sorted(stalls_noted, reverse=True)[:WORST]
+    assert all(stall.cause == f"cause {stall.when:.0f}" for stall in stalls.worst)
 
 
 def test_the_cause_of_the_longest_stall() -> None:
@@ -50,8 +44,17 @@ def test_a_snapshot_has_every_counter_and_is_a_copy() -> None:
     metrics = Metrics()
     before = metrics.snapshot()
     assert set(before) == set(Metrics.__slots__)
-    assert all(value == 0 for name, value in before.items() if name != "stalls")
+    assert all(before[name] == 0 for name in COUNTERS)
     metrics.requests += 1
+    metrics.statuses[404] += 1
+    metrics.hits.note(0.001)
     metrics.stalls.note(1.0, 0.01, "x")
     assert before["requests"] == 0 and before["stalls"] != metrics.snapshot()["stalls"]
-    assert metrics.snapshot()["requests"] == 1
+    assert before["statuses"] == before["hits"] == before["waits"] == {}
+    after = metrics.snapshot()
+    assert (after["requests"], after["statuses"], sum(metrics.hits.sparse().values())) == (1, {404: 1}, 1)
+
+
+def test_every_counter_is_told_of() -> None:
+    """What is declared is what has a sentence."""
+    assert list(Metrics.__annotations__) == list(COUNTERS)

@@ -13,7 +13,7 @@ from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
-from flashpy.event.deadlines import AT_A_TIME, Timed
+from flashpy.event.deadlines import AT_A_TIME, State, Timed
 from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.preface import Preface
@@ -30,12 +30,17 @@ from flashpy.now import Now
 from flashpy.settings import Config
 from flashpy.site.clients import ClientsSite
 from flashpy.site.sites import Answering, answering, known_hosts
+from flashpy.site.timing import TimedSite
 from flashpy.site.tohttps import ToHttps
 
 _log = logging.getLogger("flashpy")
 
 LOG_PATIENCE = 5.0
 """Seconds that the last lines of the access log may take to be written, at the end."""
+
+
+_TOLD = (State.HEAD, State.IDLE, State.WORKING, State.SENDING, State.LINGERING)
+"""States of connections that there is something to be told of."""
 
 
 class EventDriven:
@@ -82,6 +87,11 @@ class EventDriven:
     def _tick_runner(self) -> None:
         """Called once a second."""
 
+    def _answering(self, runner: Runner) -> Answering:
+        """What answers by the configuration."""
+        sites = answering(self._config, runner, self._now)
+        return TimedSite(sites, self._residency, self._now) if self._config.server.server_timing else sites
+
     def _around(self, site: Answering) -> Answering:
         """What answers, around what the configuration says."""
         limits, forwarding = self._config.limits, self._forwarding
@@ -102,7 +112,7 @@ class EventDriven:
             asyncio.get_running_loop(),
             config.limits,
             Http1Shared(config.limits, self._tails, config.cache.file_bytes),
-            self._around(answering(config, runner, self._now)),
+            self._around(self._answering(runner)),
             runner,
             self._residency,
             self._now,
@@ -186,6 +196,7 @@ class EventDriven:
         service = self._service
         return {
             "connections": service.connections if service else 0,
+            "states": {state.name.lower(): service.deadlines.count(state) for state in _TOLD} if service else {},
             "cache": service.site.snapshot() if service else {},
             "residency": self._residency.means(),
         }

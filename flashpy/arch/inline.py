@@ -1,5 +1,6 @@
 """Jobs done on the spot by whoever needs their result: what AMPED is not."""
 
+import time
 from collections.abc import Callable
 from threading import Lock
 
@@ -11,7 +12,9 @@ from flashpy.job.perform import perform
 
 def do(job: Job) -> Result:
     """Do a job, however long it takes."""
-    return perform(job)._replace(job=job)
+    began = time.monotonic()
+    result = perform(job)
+    return result._replace(job=job, took=time.monotonic() - began)
 
 
 class InlineRunner:

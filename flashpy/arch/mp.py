@@ -32,7 +32,7 @@ from flashpy.event.service import Successor
 from flashpy.event.sockets import Sockets, flat
 from flashpy.loghelper import close_log, open_log
 from flashpy.logs import set_up
-from flashpy.metrics import Metrics
+from flashpy.metrics import COUNTERS, Metrics
 from flashpy.process import die_with, set_title
 from flashpy.settings import Config
 
@@ -162,7 +162,7 @@ class MultiProcess:
 
 # In the master and its workers
 
-_COUNTERS = tuple(name for name in Metrics.__slots__ if name != "stalls")
+_COUNTERS = tuple(COUNTERS)
 
 
 class _Board:

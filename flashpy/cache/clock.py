@@ -28,7 +28,7 @@ class Clock(Generic[K, E]):
     called with each entry that leaves, for whatever reason.
     """
 
-    __slots__ = ("_entries", "_forget", "cost", "get", "max_cost", "max_entries")
+    __slots__ = ("_entries", "_forget", "cost", "evictions", "get", "max_cost", "max_entries")
 
     def __init__(self, max_entries: int, max_cost: int, forget: Callable[[E], None] | None = None) -> None:
         # In the order of the clock's hand: the first is looked at next. Not a plain dict, in which finding the first
@@ -39,6 +39,7 @@ class Clock(Generic[K, E]):
         self.max_entries = max_entries
         self.max_cost = max_cost
         self.cost = 0
+        self.evictions = 0  # entries that went because others needed their room
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -84,6 +85,16 @@ class Clock(Generic[K, E]):
             entry.used = False
             self._entries.move_to_end(key, last=False)
 
+    def snapshot(self) -> dict[str, int]:
+        """How full it is, how full it may be, and how many entries had to go."""
+        return {
+            "entries": len(self._entries),
+            "bytes": self.cost,
+            "most_entries": self.max_entries,
+            "most_bytes": self.max_cost,
+            "evictions": self.evictions,
+        }
+
     def _evict(self) -> None:
         """Go round: what was used gets a second chance, the first that was not goes."""
         entries = self._entries
@@ -91,6 +102,7 @@ class Clock(Generic[K, E]):
             key = next(iter(entries))
             entry = entries[key]
             if not entry.used:
+                self.evictions += 1
                 return self.drop(key)
             entry.used = False
             entries.move_to_end(key)

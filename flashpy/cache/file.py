@@ -95,5 +95,9 @@ class FileCache:
             "descriptors": len(self._descriptors),
         }
 
+    def snapshots(self) -> dict[str, dict[str, int]]:
+        """How full the two parts of the cache are (Clock.snapshot)."""
+        return {"file": self._bodies.snapshot(), "descriptor": self._descriptors.snapshot()}
+
     def _let_go(self, content: Content) -> None:
         content.let_go(self._deprived)

@@ -4,6 +4,7 @@ Acts on the whole process (signals, the limit on open files, the garbage collect
 supervisor that it starts (flashpy.supervisor), and nowhere else, so that an embedded server does none of them.
 """
 
+import os
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -16,14 +17,19 @@ EXIT_CLEAN, EXIT_NOT_STARTED, EXIT_USAGE, EXIT_WORKER, EXIT_INTERRUPTED = 0, 1, 
 
 COMMANDS = {
     "check": "flashpy.cli.check",
+    "completions": "flashpy.cli.completion",
     "compress": "flashpy.cli.compress",
     "explain": "flashpy.cli.explain",
+    "manual": "flashpy.cli.manual",
     "schema": "flashpy.cli.schema",
     "sign": "flashpy.signing",
+    "top": "flashpy.cli.top",
     "warm": "flashpy.cli.warm",
 }
 """First words that are commands, with the modules where they are; any other is a directory (one called "check" is
 served as ./check)."""
+COMPLETE = "_FLASHPY_COMPLETE"
+"""The variable in which a shell asks what may follow (flashpy.cli.completion)."""
 
 
 def command_of(word: str) -> click.Command | None:
@@ -35,6 +41,8 @@ def command_of(word: str) -> click.Command | None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 clean, 1 could not start, 2 usage or configuration, 3 no worker could start."""
     words = sys.argv[1:] if arguments is None else arguments
+    if instruction := os.environ.get(COMPLETE):
+        import_module("flashpy.cli.completion").complete(instruction)
     command = command_of(words[0]) if words else None
     try:
         if command is not None:

@@ -25,6 +25,9 @@ from flashpy.settings import ServerSection
 from flashpy.supervisor.supervisor import Supervisor
 from flashpy.supervisor.upgrade import Inherited, inherited
 
+ADMIN = "127.0.0.1:9180"
+"""The admin address, where none is named."""
+
 
 class _Lines(click.types.StringParamType):
     """A text; of several in the environment each has a line of its own, since they may have blanks in them."""
@@ -131,6 +134,14 @@ def _version() -> str:
     "--user", metavar="USER", help="Who works, if root starts it: a name or a number.  [default: who starts it]"
 )
 @click.option("--group", metavar="GROUP", help="The group of --user.  [default: the user's own]")
+@click.option(
+    "--admin",
+    is_flag=False,
+    flag_value=ADMIN,
+    metavar="[ADDRESS]",
+    help="Show status and metrics at an address of its own, host:port or unix:PATH; without one at "
+    f"{ADMIN}.  [default: nowhere]",
+)
 @click.version_option(_version(), prog_name="flashpy", allow_from_autoenv=False)
 def serve(
     directory: str | None,
@@ -150,6 +161,7 @@ def serve(
     group: str | None,
     tls_certificate: str | None,
     tls_key: str | None,
+    admin: str | None,
     opened: bool,
     **wanted: bool,
 ) -> None:
@@ -173,6 +185,7 @@ def serve(
             "certificate": [{"file": tls_certificate, "key": tls_key or ""}] if tls_certificate else None,
         },
         "log": {"access": access_log, "access_format": access_logformat, "level": log_level},
+        "admin": {"bind": [admin] if admin else None},
     }
     overrides = presets.lay_under({name: _given(values) for name, values in given.items()}, wanted)
     before = inherited()
@@ -194,13 +207,13 @@ def _configuration(file: Path | None, overrides: Overrides, passed: Sequence[Pas
     if overrides.get("tls"):  # options that ask for TLS, wherever it is to be spoken
         fallbacks = {"server": {"bind": []}, "tls": {"bind": addresses or list(ServerSection().bind)}}
     config = presets.in_time_for_reload(load(file, overrides, fallbacks))
-    server, tls = (
+    server, tls, admin = (
         msgspec.structs.replace(section, bind=tuple(by_number(section.bind, passed)))
-        for section in (config.server, config.tls)
+        for section in (config.server, config.tls, config.admin)
     )
     if identity := resolve(config.server.user, config.server.group):
         require_root(identity)
-    return msgspec.structs.replace(config, server=server, tls=tls)
+    return msgspec.structs.replace(config, server=server, tls=tls, admin=admin)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +257,7 @@ def _serve(
     _open_standard_streams()
     set_up(config.log)
     for fd, name in passed:
-        if f"fd://{fd}" not in config.addresses:
+        if f"fd://{fd}" not in (*config.addresses, *config.admin.bind):
             logging.getLogger("flashpy").warning(
                 "Nobody is served on the socket %r that systemd passed; add fd://%s to server.bind or tls.bind.",
                 name,

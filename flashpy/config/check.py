@@ -13,7 +13,7 @@ from flashpy.errors import ConfigError
 from flashpy.libraries import codings, has_bcrypt, has_trustme, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
-from flashpy.settings import Config, HelpersSection, ServerSection, SiteSection, TlsSection
+from flashpy.settings import AdminSection, Config, HelpersSection, ServerSection, SiteSection, TlsSection
 from flashpy.site.plan import SettingError, plan
 
 
@@ -23,6 +23,7 @@ def check(config: Config, place: Callable[[Keys], str]) -> None:
     _check_server(config.server, config.tls, place)
     _check_tls(config.tls, config.server, place)
     check_clients(config, place)
+    _check_admin(config, place)
     if config.log.access_format not in ("combined", "json"):
         try:
             atoms.parse(config.log.access_format)
@@ -95,19 +96,46 @@ def _check_helpers(helpers: HelpersSection, place: Callable[[Keys], str]) -> Non
         raise ConfigError(f"{where}: helpers.max ({helpers.max}) is above helpers.total; raise that.")
 
 
+def _check_addresses(
+    name: str, section: ServerSection | TlsSection | AdminSection, place: Callable[[Keys], str]
+) -> None:
+    for address in section.bind:
+        try:
+            parse(address)
+        except ValueError as error:
+            raise ConfigError(f"{place((name, 'bind'))}: {name}.bind: {error}") from None
+
+
+def _check_mode(name: str, section: ServerSection | AdminSection, place: Callable[[Keys], str]) -> None:
+    if not re.fullmatch(r"(0?[0-7]{3})?", section.unix_mode):
+        where = place((name, "unix_mode"))
+        raise ConfigError(f'{where}: {name}.unix_mode: {section.unix_mode!r} is no mode; write one such as "0660".')
+
+
+def _check_admin(config: Config, place: Callable[[Keys], str]) -> None:
+    _check_addresses("admin", config.admin, place)
+    _check_mode("admin", config.admin, place)
+    why = ""
+    if config.admin.bind and config.server.architecture not in ("amped", "sped"):
+        why = "it takes the architecture amped or sped"
+    elif both := set(config.admin.bind) & set(config.addresses):
+        other = "server" if min(both) in config.server.bind else "tls"
+        why = f"{min(both)} is in {other}.bind too; give it an address of its own"
+    if why:
+        raise ConfigError(f"{place(('admin', 'bind'))}: admin.bind: {why}.")
+
+
 def _check_server(server: ServerSection, tls: TlsSection, place: Callable[[Keys], str]) -> None:
     if not server.bind and not tls.bind:
         where = place(("server", "bind"))
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
-    for section, addresses in (("server", server.bind), ("tls", tls.bind)):
-        for address in addresses:
-            try:
-                parse(address)
-            except ValueError as error:
-                raise ConfigError(f"{place((section, 'bind'))}: {section}.bind: {error}") from None
-    if not re.fullmatch(r"(0?[0-7]{3})?", server.unix_mode):
-        where = place(("server", "unix_mode"))
-        raise ConfigError(f'{where}: server.unix_mode: {server.unix_mode!r} is no mode; write one such as "0660".')
+    _check_addresses("server", server, place)
+    _check_addresses("tls", tls, place)
+    _check_mode("server", server, place)
+    if server.server_timing and server.architecture not in ("amped", "sped"):
+        raise ConfigError(
+            f"{place(('server', 'server_timing'))}: server.server_timing: it takes the architecture amped or sped."
+        )
     if server.reload:
         why = ""
         if server.architecture != "amped" or server.workers != 1:

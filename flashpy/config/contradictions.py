@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from flashpy.access.attempts import Attempts
+from flashpy.addresses import Tcp, parse
 from flashpy.config.files import Keys
 from flashpy.http.target import NO_FILE, normalise, parse_target
 from flashpy.routing.glob_syntax import Element, OneOf, Span, read
 from flashpy.routing.globs import compile_globs
 from flashpy.routing.pages import page_path
 from flashpy.routing.redirects import Redirected, Routes
-from flashpy.settings import AccessSection, Config, SiteSection
+from flashpy.settings import AccessSection, AdminSection, Config, SiteSection
 from flashpy.site.plan import plan
 
 HOPS = 20
@@ -51,6 +52,22 @@ def contradictions(config: Config) -> Iterator[Finding]:
             *_shared_caching(site),
         ):
             yield Finding((*above, *keys), why, error)
+    yield from _admin(config.admin)
+
+
+# The admin address
+
+
+def _admin(admin: AdminSection) -> Iterator[Finding]:
+    for text in admin.bind:
+        address = parse(text)
+        if isinstance(address, Tcp) and not _is_loopback(address.host):
+            why = f"whoever reaches {text} may read what is told there; on 127.0.0.1, only this machine does."
+            yield Finding(("admin", "bind"), why, error=False)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 # Lists and names

@@ -196,7 +196,7 @@ class Lane(Generic[T, C]):
             self._since, self._done, self._busy = now, 0, 0.0
 
     def snapshot(self) -> dict[str, float]:
-        """How it goes; times in milliseconds, in the mean of all jobs so far."""
+        """How it goes; ``_ms``: in milliseconds, in the mean of all jobs so far; else in seconds, all together."""
         done = max(1, self.done)
         return {
             "helpers": self.width.helpers,
@@ -204,6 +204,8 @@ class Lane(Generic[T, C]):
             "queued": self.waiting,
             "checks": self.checks,
             "done": self.done,
+            "service": self.service,
+            "wait": self.wait,
             "service_ms": round(1000 * self.service / done, 3),
             "wait_ms": round(1000 * self.wait / done, 3),
             "longest_wait_ms": round(1000 * self.longest_wait, 3),

@@ -16,6 +16,7 @@ from flashpy.buffers import Endless, Lazy, Piece, Slice
 from flashpy.event.deadlines import State
 from flashpy.event.output import Output, Progress
 from flashpy.event.service import Service
+from flashpy.histogram import TICKS, Histogram
 from flashpy.http.http1 import Http1
 from flashpy.http.request import Request, faulty
 from flashpy.http.response import Response
@@ -30,6 +31,7 @@ _log = logging.getLogger("flashpy.connection")
 _monotonic = time.monotonic
 _IDLE, _NEW = State.IDLE, State.NEW
 _HIT = Cache.HIT
+_SHORT, _SHORTER = Histogram.SHORT, len(Histogram.SHORT)
 
 RECEIVE = 16 * 1024
 """Bytes taken from the socket at once."""
@@ -73,6 +75,7 @@ class Connection:
         "_recall",
         "_recv",
         "_service",
+        "_since",
         "_site",
         "_sock",
         "_stays",
@@ -114,6 +117,7 @@ class Connection:
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
         self._touched = now
+        self._since = 0.0  # when the request came whose answer has waited for a job and has not begun to leave; or 0
         self._rate_since = 0.0  # when the sending began that is to be judged; between, minus the seconds it has lasted
         self._rate_taken = 0  # what the client had taken by then
         self.client = client
@@ -152,14 +156,15 @@ class Connection:
 
     def _readable(self) -> None:
         service = self._service
-        service.now.monotonic = _monotonic()
+        service.now.monotonic = began = _monotonic()
         request = None
+        at_once = False
         try:
             data = self._recv(RECEIVE)
             state = self.state
             request = self._recall(data) if state is _IDLE or state is _NEW else None
             if request is not None:
-                self._answer_alone(request)
+                at_once = self._answer_alone(request)
             elif data:
                 self._receive(data)
             else:
@@ -170,29 +175,42 @@ class Connection:
             self._broken(error)
         except Exception:
             self._fail()
-        late = _monotonic() - service.iteration()
-        if late > STALL:
+        held = _monotonic() - began
+        if at_once:
+            ticks = int(held * TICKS)
+            if ticks < _SHORTER:
+                service.metrics.hits.counts[_SHORT[ticks]] += 1
+            else:
+                service.metrics.hits.note(held)
+        if held > STALL:
             what = f"answering {os.fsdecode(request.path)}" if request is not None else "receiving"
-            service.metrics.stalls.note(service.iteration(), late, what)
+            service.metrics.stalls.note(began, held, what)
 
     def _writable(self) -> None:
         service = self._service
-        service.now.monotonic = _monotonic()
+        service.now.monotonic = began = _monotonic()
         queue = self._output.queue
         first = queue[0] if queue else None
         self._guarded(self._flush)
-        late = _monotonic() - service.iteration()
-        if late > STALL:
-            service.metrics.stalls.note(service.iteration(), late, f"sending {_name_of(first)}")
+        held = _monotonic() - began
+        if held > STALL:
+            service.metrics.stalls.note(began, held, f"sending {_name_of(first)}")
         if self._ahead is not None:
             self._guarded(partial(self._read_ahead, self._ahead))
 
-    def _resume(self, request: Request, go_on: Callable[[Result], Answer], result: Result) -> None:
-        """A job that a request waited for is done."""
+    def _resume(self, request: Request, go_on: Callable[[Result], Answer], since: float, result: Result) -> None:
+        """A job that a request, which came at ``since``, has waited for is done."""
         if self.state is State.CLOSED:
             return
-        self._guarded(partial(self._go_on, request, go_on, result))
+        self._guarded(partial(self._go_on, request, go_on, since, result))
         self._guarded(self._flush)
+        self._note_begun()
+
+    def _note_begun(self) -> None:
+        """If an answer that has waited begins to leave now, note how long it took."""
+        if self._since and self._wanted is None:
+            self._service.metrics.waits.note(_monotonic() - self._since)
+            self._since = 0.0
 
     def _loaded(self, result: Result) -> None:
         """The window that the output waited for has been loaded, or cannot be."""
@@ -205,6 +223,7 @@ class Connection:
         self._guarded(partial(self._output.loaded, window))
         self._guarded(partial(self._read_ahead, window))
         self._guarded(self._flush)
+        self._note_begun()
 
     def _read_ahead(self, window: Slice) -> None:
         """When the sending has come to a window that had to be loaded, have the next one loaded meanwhile."""
@@ -247,6 +266,7 @@ class Connection:
             return
         self._output.made(made)
         self._flush()
+        self._note_begun()
 
     def _give_away(self, piece: Endless) -> None:
         """What is left of this connection is another's."""
@@ -290,6 +310,7 @@ class Connection:
             self.close()
             return
         response = self._service.site.failure(faulty(408), 408)
+        self._service.metrics.statuses[408] += 1
         head = response.head.http1 + self._service.http1.tails.close
         if self._output.send((head, *response.body)) is Progress.SENT:
             self._linger()
@@ -342,9 +363,9 @@ class Connection:
         if wire.held:  # the rest has its turn when these have been answered
             self._pause_reading()
 
-    def _answer_alone(self, request: Request) -> None:
+    def _answer_alone(self, request: Request) -> bool:
         """The short way, for a request that has come whole and alone, while nothing else is to be answered: an answer
-        that is at hand leaves at once. One that takes a job goes by the wire."""
+        that is at hand leaves at once. One that takes a job goes by the wire. Whether it has begun to leave."""
         service = self._service
         service.metrics.requests += 1
         self._touched = now = service.now.monotonic
@@ -353,9 +374,10 @@ class Connection:
             if self._began is not None:
                 self._began.append(now)
             self._wire.admit(request)
-            self._wait(request, outcome)
+            self._wait(request, outcome, now)
             self._flush()
-            return
+            return False
+        service.metrics.statuses[outcome.head.status] += 1
         last = outcome.close or not request.keep_alive
         if (whole := service.http1.at_once(request, outcome, last)) is not None:
             progress = Progress.SENT if self._output.send_whole(whole) else Progress.BLOCKED
@@ -368,13 +390,17 @@ class Connection:
                 self._began.append(now)
                 self._answered.append((request, outcome))
             self._stopped(progress, True)
-            return
+            if self._wanted is not None:
+                self._since = now
+                return False
+            return True
         if self._began is not None:
             self._record(request, outcome, outcome.length, now, _HIT)
         if last:
             self.close()
         elif self.state is not _IDLE:
             self._enter(_IDLE)
+        return True
 
     def _end_of_input(self) -> None:
         """The client has closed its side. It may still be waiting for answers."""
@@ -392,24 +418,30 @@ class Connection:
 
     def _answer(self, request: Request) -> None:
         outcome = self._site.answer(request, self.client)
+        since = self._service.now.monotonic
         if isinstance(outcome, Response):
+            metrics = self._service.metrics
+            metrics.statuses[outcome.head.status] += 1
+            metrics.hits.note(_monotonic() - since)
             self._wire.respond(request, outcome)
         else:
-            self._wait(request, outcome)
+            self._wait(request, outcome, since)
 
-    def _wait(self, request: Request, pending: Pending) -> None:
-        """Have the job done that an answer takes."""
-        self._service.runner.run(pending.job, partial(self._resume, request, pending.go_on), self._is_open)
+    def _wait(self, request: Request, pending: Pending, since: float) -> None:
+        """Have the job done that the answer to a request takes, which came at ``since``."""
+        self._service.runner.run(pending.job, partial(self._resume, request, pending.go_on, since), self._is_open)
 
-    def _go_on(self, request: Request, go_on: Callable[[Result], Answer], result: Result) -> None:
+    def _go_on(self, request: Request, go_on: Callable[[Result], Answer], since: float, result: Result) -> None:
         outcome = go_on(result)
         if isinstance(outcome, Response):
             if self._began is not None:
                 unchanged = result.outcome is Outcome.UNCHANGED
                 self._not_hit.append((request, Cache.REVALIDATED if unchanged else Cache.MISS))
+            self._service.metrics.statuses[outcome.head.status] += 1
+            self._since = since
             self._wire.respond(request, outcome)
         else:
-            self._wait(request, outcome)
+            self._wait(request, outcome, since)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The barrier around a step that no other callback is around."""
@@ -578,6 +610,7 @@ class Connection:
         self._service.metrics.faults += 1
         _log.exception("An exception reached %r.", self)
         if not self._output.queue:
+            self._service.metrics.statuses[500] += 1
             response = self._service.site.failure(faulty(500))
             head = response.head.http1 + self._service.http1.tails.close
             try:

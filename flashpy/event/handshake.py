@@ -97,16 +97,16 @@ class Handshake:
         """Go on as far as what has come from the client allows."""
         if self.state is State.CLOSED:
             return
-        service = self._all.service
+        service, began = self._all.service, time.monotonic()
         try:
             self._advance()
         except Exception:
             service.metrics.faults += 1
             _log.exception("An exception ended %r.", self)
             self.close()
-        late = time.monotonic() - service.iteration()
-        if late > STALL_BOUNDS[0]:
-            service.metrics.stalls.note(service.iteration(), late, "a TLS handshake")
+        lasted = time.monotonic() - began
+        if lasted > STALL_BOUNDS[0]:
+            service.metrics.stalls.note(began, lasted, "a TLS handshake")
 
     def _advance(self) -> None:
         loop, fd = self._all.service.loop, self._sock.fileno()

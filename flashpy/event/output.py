@@ -56,6 +56,7 @@ class Output:
         except BlockingIOError:
             sent = 0
         self.sent += sent
+        self._metrics.sent_bytes += sent
         if sent == len(data):
             return True
         self.queue.append(memoryview(data)[sent:])
@@ -172,6 +173,7 @@ class Output:
             parts.append(piece)
         sent = self._sock.send(parts[0], flags) if len(parts) == 1 else self._sock.sendmsg(parts, (), flags)
         self.sent += sent
+        self._metrics.sent_bytes += sent
         while sent:
             first = queue[0]
             assert not isinstance(first, Slice | Lazy)
@@ -197,6 +199,7 @@ class Output:
             self._metrics.truncated += 1
             return Progress.BROKEN
         self.sent += sent
+        self._metrics.sent_bytes += sent
         self._cleared -= sent
         self._loads = 0 if not self._cleared else self._loads
         if sent == piece.length:

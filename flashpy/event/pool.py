@@ -185,16 +185,16 @@ class Pool(ABC, Generic[T]):
 
     def _done(self, helper: Helper[T], result: Result) -> None:
         """A helper has done its job."""
+        began = self._now.monotonic
         task = self._take_back(helper)
         assert task is not None
-        helper.idle_since = self._now.monotonic
+        helper.idle_since = began
         self._idle.append(helper)
         self._employ()
         self._finish(task, result)
-        iteration = self._loop.time()
-        late = time.monotonic() - iteration
-        if late > STALL_BOUNDS[0]:
-            self._metrics.stalls.note(iteration, late, f"after {self._name(task).lower()}")
+        held = time.monotonic() - began
+        if held > STALL_BOUNDS[0]:
+            self._metrics.stalls.note(began, held, f"after {self._name(task).lower()}")
 
     def _take_back(self, helper: Helper[T]) -> T | None:
         """A helper has ended with its job, or is gone."""
@@ -261,7 +261,8 @@ class Pool(ABC, Generic[T]):
             self._tell(late, task, Result(Outcome.LATE, error=errno.ETIMEDOUT))
 
     def _tell(self, waiting: list[Done], task: T, result: Result) -> None:
-        result = result._replace(job=task.job)
+        queued, took = task.began - task.since, self._now.monotonic - task.began
+        result = result._replace(job=task.job, queued=queued, took=took)
         for done in waiting:
             self._deliver(done, result)
 

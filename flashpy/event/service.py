@@ -55,7 +55,6 @@ class Service:
         "draining",
         "forwarding",
         "http1",
-        "iteration",
         "limits",
         "log",
         "loop",
@@ -92,7 +91,6 @@ class Service:
         self.metrics = metrics
         self.log = log
         self.forwarding = forwarding  # the proxies that are trusted, if any are
-        self.iteration = _iteration_clock(loop)
         self.per_client: dict[str, int] = {}  # connections of each client, where they are limited
         self.connections = 0  # open now
         self.draining = False
@@ -141,12 +139,3 @@ class Service:
         self.connections -= 1
         if self.draining and self.drained and not self.connections:
             self.drained()
-
-
-def _iteration_clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """When the loop's present iteration began, in monotonic seconds.
-
-    libuv reads its clock once per iteration, after it has polled, and uvloop's ``time`` hands that on. The loops of
-    asyncio read it at each call: there no stalls are seen, rather than wrong ones.
-    """
-    return loop.time

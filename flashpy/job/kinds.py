@@ -176,7 +176,8 @@ class Result(NamedTuple):
     - Whatever comes of Translate: ``release`` tells which directory the root is, and ``place`` its path without
       symbolic links, unless it is the release that was asked for.
 
-    ``job`` is the job itself, put there by the runner: it does not travel.
+    ``job`` is the job itself, ``queued`` for how many seconds it has waited for a helper, and ``took`` how many that
+    needed: put there by the runner, they do not travel.
     """
 
     outcome: Outcome
@@ -190,6 +191,8 @@ class Result(NamedTuple):
     release: bytes = b""
     place: bytes = b""
     digest: bytes = b""
+    queued: float = 0.0
+    took: float = 0.0
 
 
 def always() -> bool:

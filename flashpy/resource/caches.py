@@ -14,13 +14,14 @@ class Caches:
     file's identity, whatever the way to it.
     """
 
-    __slots__ = ("coded", "files", "headers", "pathnames", "settings")
+    __slots__ = ("coded", "files", "headers", "misses", "pathnames", "settings")
 
     def __init__(self, settings: CacheSection) -> None:
         self.settings = settings
         self.pathnames: PathnameCache = pathname_cache(settings.pathname_entries, settings.pathname_bytes)
         self.headers: HeaderCache = header_cache(settings.header_entries, settings.header_bytes)
         self.coded: CodedCache = coded_cache(settings.coded_entries, settings.coded_bytes)
+        self.misses = {"pathname": 0, "header": 0, "file": 0}  # requests that found nothing there
         self.files = FileCache(settings.file_entries, settings.file_bytes, settings.descriptors, self._deprived)
 
     def _deprived(self, representation: Representation) -> None:
@@ -37,4 +38,11 @@ class Caches:
             **self.files.snapshot(),
             "coded": len(self.coded),
             "coded_bytes": self.coded.cost,
+            "caches": self._each(),
         }
+
+    def _each(self) -> dict[str, dict[str, int]]:
+        """Of each cache how full it is (Clock.snapshot), and how many requests found nothing there."""
+        found = {"pathname": self.pathnames.snapshot(), "header": self.headers.snapshot(), **self.files.snapshots()}
+        found["coded"] = self.coded.snapshot()
+        return {name: snapshot | {"misses": self.misses.get(name, 0)} for name, snapshot in found.items()}

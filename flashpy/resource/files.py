@@ -124,6 +124,7 @@ class Files:
     def _first_sight(self, request: Request, asked: Asked) -> Answer:
         if asked.path == NO_FILE or self._root.hidden(self._root.prefix + asked.path):
             return self._errors.answer(request, 404)
+        self._caches.misses["pathname"] += 1
         return Pending(self._job(asked.path), partial(self._found, request, asked))
 
     def _job(self, path: bytes) -> Translate:
@@ -267,8 +268,10 @@ class Files:
         representation.take_content(content)
         entry.take(representation)
         if known is None:
+            self._caches.misses["header"] += 1
             headers.put((identity, variant), representation)
         if held is None:
+            self._caches.misses["file"] += 1
             files.put(content)
         return representation, content
 

@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from enum import Enum, auto
 
+from flashpy.admin.status import WorkerState
 from flashpy.event.programs import Child
 from flashpy.event.service import Secured
 from flashpy.event.sockets import Sockets, flat, urls_of
 from flashpy.privileges import resolve
+from flashpy.report import Report
 from flashpy.server import secured
 from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.backoff import Backoff
-from flashpy.supervisor.messages import Counted, FromWorker, Link
+from flashpy.supervisor.messages import FromWorker, Link
 from flashpy.supervisor.reactor import Timer
 from flashpy.tls.contexts import Contexts
 from flashpy.tls.material import Stamps
@@ -39,11 +41,25 @@ class Process:
         self.stage = Stage.STARTING
         self.sandbox = 0  # the version of Landlock that confines it
         self.why = ""  # it could not start
-        self.counted: Counted | None = None
+        self.report = Report()  # the latest
         self.heard = time.monotonic()
         self.deadline: Timer | None = None  # of its stage; it is killed then
         self.disk: Child | None = None  # its fork server, until it asks for it
         self.logs: list[socket.socket] = []  # our ends of its links to the log helper
+
+    @property
+    def state(self) -> WorkerState:
+        """It, for whoever asks how all are."""
+        report = self.report
+        return WorkerState(
+            number=self.number,
+            pid=self.pid,
+            stage=self.stage.name.lower(),
+            connections=report.open_connections,
+            requests=report.counters.get("requests", 0),
+            cpu_seconds=report.cpu_seconds,
+            longest_stall=report.worst[0].seconds if report.worst else 0.0,
+        )
 
     def leave(self) -> None:
         """Its place is free."""
@@ -62,6 +78,7 @@ class Generation:
         config: Config,
         sockets: Sockets,
         log: AccessLog | None,
+        admin_sockets: Sockets | None = None,
         contexts: Contexts | None = None,
         stamps: Stamps = (),
     ) -> None:
@@ -70,6 +87,7 @@ class Generation:
         self.stamps = stamps  # of the files of the certificates, as they were read
         self.log = log
         self.sockets = sockets
+        self.admin_sockets = admin_sockets or {}
         self.identity = resolve(config.server.user, config.server.group)
         self.count = config.server.workers
         self.disks: list[Child] = []  # fork servers of workers that are to come
@@ -107,13 +125,19 @@ class Generation:
         return urls_of(self.sockets, self.config.tls.bind)
 
     @property
+    def all_sockets(self) -> Sockets:
+        """All listening sockets by address, those of the admin addresses too."""
+        return self.sockets | self.admin_sockets
+
+    @property
     def serving(self) -> list[Process]:
         """The workers that serve."""
         return [process for process in self.processes.values() if process.stage is Stage.SERVING]
 
     def not_in(self, other: "Generation") -> list[socket.socket]:
         """The listening sockets that the other generation has not."""
-        return flat({address: group for address, group in self.sockets.items() if address not in other.sockets})
+        theirs = other.all_sockets
+        return flat({address: group for address, group in self.all_sockets.items() if address not in theirs})
 
     def missing(self) -> Iterator[int]:
         """The numbers of the workers that should be there and are not."""

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from flashpy.job.programs import descriptors_in, send_with
+from flashpy.report import Report
 
 MOST = 64
 """Descriptors that travel with one message, at most (the kernel's own bound is 253: unix(7))."""
@@ -36,11 +37,10 @@ class Failed(Struct, tag=True):
 
 
 class Counted(Struct, tag=True):
-    """What a worker has counted since it began (metrics.Metrics), and how many connections it has. Sent once a second;
-    a worker that says nothing for long is stuck."""
+    """What a worker has counted since it began, and how it is. Sent once a second; a worker that says nothing for long
+    is stuck."""
 
-    counts: dict[str, int]
-    connections: int
+    report: Report
 
 
 class Wanted(Struct, tag=True):
@@ -97,10 +97,12 @@ class BadMessage(Exception):
 
 
 class Link(Generic[M]):
-    """One end of a Unix socket pair of packets. Sending never waits: what does not fit is kept."""
+    """One end of a Unix socket pair of packets, each of ``room`` bytes at most. Sending never waits: what does not fit
+    is kept."""
 
-    def __init__(self, sock: socket.socket, expected: object) -> None:
+    def __init__(self, sock: socket.socket, expected: object, room: int = _ROOM) -> None:
         sock.setblocking(False)
+        self._room = room
         self._sock = sock
         self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(expected)
         self._waiting: deque[tuple[bytes, list[int]]] = deque()
@@ -151,7 +153,7 @@ class Link(Generic[M]):
             BadMessage: it is not of the shape that was agreed upon.
         """
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(_ROOM, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self._sock.recvmsg(self._room, _CMSG_ROOM, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             return None
         if not data:

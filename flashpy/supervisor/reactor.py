@@ -12,7 +12,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -175,6 +175,16 @@ class Reactor:
 
 def _ignore(number: int, frame: FrameType | None) -> None:
     """What a signal does at once: nothing; the number has been written to the socket of ``set_wakeup_fd``."""
+
+
+def leave_descriptors(kept: Container[int]) -> None:
+    """In a child just forked: nothing of the supervisor's stays open but the standard streams and what is its own."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # that of the listing itself
 
 
 def leave_signals() -> None:

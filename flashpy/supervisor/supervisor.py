@@ -24,9 +24,10 @@ from itertools import count
 
 from flashpy import notify, pid_file
 from flashpy.activation import Passed
+from flashpy.admin.status import MOST_WORKERS, Status
 from flashpy.arch import architecture
 from flashpy.errors import ConfigError, StartError, WorkerError
-from flashpy.event.sockets import Sockets, close_all, listen
+from flashpy.event.sockets import Sockets, close_all, flat, listen
 from flashpy.event.unixsockets import disown
 from flashpy.landlock import describe
 from flashpy.loghelper import close_log, open_log
@@ -36,6 +37,7 @@ from flashpy.process import set_title
 from flashpy.server import check_coded_directory, check_roots, fit_into_memory
 from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
+from flashpy.supervisor.admin import Admin
 from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
 from flashpy.supervisor.messages import Renewed, Taken
@@ -81,6 +83,9 @@ class Supervisor:
         self._established = False  # it has served
         self._reactor = Reactor()
         self._workers = Workers(self._reactor, self)
+        self._admin = Admin(self._reactor, self._how_all_are)
+        self._began = time.time()
+        self._reloads = 0
         self._first = config
         self._now: Generation | None = None  # what serves
         self._next: Generation | None = None  # what is to serve, while its workers start
@@ -122,9 +127,10 @@ class Supervisor:
         """What it does, in one line."""
         return f"Serving {os.path.abspath(self.config.site.root)} at {' '.join(self.urls)}"
 
-    def counts(self) -> dict[str, int]:
-        """What all workers have counted together, those that have ended included."""
-        return self._workers.counts()
+    @property
+    def admin_listeners(self) -> list[socket.socket]:
+        """The listening sockets of the admin addresses."""
+        return flat(self._now.admin_sockets) if self._now else []
 
     def run(self) -> int:
         """Start, supervise, and end; the exit status.
@@ -164,9 +170,12 @@ class Supervisor:
         _remember_sources()
         gc.collect()
         gc.freeze()
+        self._admin.serve(self._now)
         self._fill(self._now)
         self._reactor.later(LOOK, self._look)
         self._reactor.run()
+        self._admin.close()
+        close_all(self.admin_listeners)
         for generation in (self._now, self._next):
             for child in generation.disks if generation else ():
                 child.control.close()
@@ -192,7 +201,12 @@ class Supervisor:
         seen = stamps(config.tls)
         contexts = contexts_for(config, self._now.contexts if self._now else None)
         sockets = listen(config.addresses, server.backlog, server.unix_permissions, before)
-        return Generation(fit_into_memory(config, server.workers), sockets, log, contexts, seen)
+        try:
+            admin_sockets = listen(config.admin.bind, server.backlog, config.admin.unix_permissions, before)
+        except StartError:
+            close_all(flat({address: group for address, group in sockets.items() if address not in before}))
+            raise
+        return Generation(fit_into_memory(config, server.workers), sockets, log, admin_sockets, contexts, seen)
 
     def _access_log(self, config: Config) -> AccessLog | None:
         """The access log of a configuration, which may be that of the one before."""
@@ -225,7 +239,7 @@ class Supervisor:
             pid_file.write(path)
         except StartError as error:
             if not self._established:
-                close_all(generation.listeners)
+                close_all(flat(generation.all_sockets))
                 raise
             _log.error("%s", error)
 
@@ -270,7 +284,7 @@ class Supervisor:
         _log.info("Reading the configuration again.")
         notify.reloading()
         try:
-            self._next = self._generation(self._load(), self._now.sockets)
+            self._next = self._generation(self._load(), self._now.all_sockets)
         except (ConfigError, StartError) as error:
             self._stay(str(error))
             return
@@ -296,6 +310,8 @@ class Supervisor:
         for process in list(old.processes.values()):
             self._workers.retire(process, True, abandoned)
         close_all(left)
+        self._reloads += 1
+        self._admin.serve(generation)
         if generation.config.server.pid_file != old.config.server.pid_file:
             pid_file.remove(old.config.server.pid_file)
             self._write_pid_file(generation)
@@ -345,7 +361,8 @@ class Supervisor:
             self._feed_watchdog()
             if self._predecessor is not None:
                 self._write_pid_file(generation)
-                self._predecessor.relieve(generation.sockets)
+                self._predecessor.relieve(generation.all_sockets)
+        self._admin.tell()
         homeless, self._homeless = self._homeless, []
         for clients, fds in homeless:
             self.left(clients, fds)
@@ -389,7 +406,7 @@ class Supervisor:
             return
         try:
             self._successor = Successor(
-                self._reactor, self._now.sockets, self._passed, self._hand_over, self._not_succeeded
+                self._reactor, self._now.all_sockets, self._passed, self._hand_over, self._not_succeeded
             )
         except StartError as error:
             _log.error("%s This one serves on.", error)
@@ -404,9 +421,11 @@ class Supervisor:
         _log.info("The new program serves; this one ends when all has been answered.")
         for process in self._workers.all:
             self._workers.retire(process, True)
-        for sock in self.listeners:
+        self._admin.stop()
+        listeners = self.listeners + self.admin_listeners
+        for sock in listeners:
             disown(sock)
-        close_all(self.listeners)
+        close_all(listeners)
         self._finish()
 
     def _not_succeeded(self, status: int) -> None:
@@ -430,6 +449,7 @@ class Supervisor:
         self._reactor.reap_orphans()
         self._look_after_logs()
         self._look_after_certificates()
+        self._admin.tell()
         if self._phase is not Phase.RUNNING:
             self._finish()
 
@@ -451,6 +471,21 @@ class Supervisor:
         for process in generation.processes.values():
             self._workers.send(process, Renewed(), [to_descriptor(material.pem) for material in materials])
         _log.info("The new certificates are in use.")
+
+    def _how_all_are(self) -> Status:
+        assert self._now is not None
+        return Status(
+            phase=self._phase.name.lower(),
+            serving=len(self._now.serving),
+            wanted=self._now.count,
+            started=self._workers.started,
+            reloads=self._reloads,
+            pid=os.getpid(),
+            began=self._began,
+            addresses=self.urls,
+            workers=[process.state for process in self._workers.in_order[:MOST_WORKERS]],
+            report=self._workers.report(),
+        )
 
     def _look_after_logs(self) -> None:
         """End those that nobody writes to any more."""
@@ -479,10 +514,12 @@ class Supervisor:
             self._phase = Phase.ENDING
             notify.stopping()
             close_all(self.listeners)
-            if self._next is not None:
+            if self._next is not None and self._now is not None:
                 close_all(self._next.listeners)
+                close_all(self._next.not_in(self._now))  # of its admin sockets too
             for process in list(self._workers.all):
                 self._workers.retire(process, False)
+            self._admin.tell()
         self._finish()
 
     def _end_at_once(self) -> None:
@@ -497,7 +534,7 @@ class Supervisor:
             return
         self._look_after_logs()
         if not any(log.busy for log in self._logs.values()):
-            _log.debug("Counters of all workers: %s", self.counts())
+            _log.debug("Counters of all workers: %s", self._workers.report().counters)
             self._reactor.stop()
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import NoReturn
@@ -20,6 +21,7 @@ from flashpy.event.programs import Program, Starter
 from flashpy.event.service import Secured, Successor
 from flashpy.event.sockets import Sockets, flat
 from flashpy.metrics import Metrics
+from flashpy.report import report_of
 from flashpy.server import new_event_loop
 from flashpy.settings import Config
 from flashpy.supervisor.messages import (
@@ -248,9 +250,7 @@ class Worker:
 
     def _count(self) -> None:
         assert self._architecture is not None
-        connections = self._architecture.snapshot()["connections"]
-        counts = {name: count for name, count in self._metrics.snapshot().items() if isinstance(count, int)}
-        self._tell(Counted(counts, connections))
+        self._tell(Counted(report_of(self._metrics, self._architecture.snapshot(), time.process_time())))
 
     # Connections that come and go
 

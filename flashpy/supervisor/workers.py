@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn, Protocol
@@ -15,6 +14,7 @@ from flashpy.event.programs import Child, encode_arguments, spawn, watch_argumen
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
 from flashpy.process import set_title
+from flashpy.report import Report, merged, what_remains
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
 from flashpy.supervisor.limits import grow_descriptor_table
 from flashpy.supervisor.messages import (
@@ -31,7 +31,7 @@ from flashpy.supervisor.messages import (
     ToWorker,
     Wanted,
 )
-from flashpy.supervisor.reactor import Reactor, leave_signals
+from flashpy.supervisor.reactor import Reactor, leave_descriptors, leave_signals
 from flashpy.supervisor.worker import EXIT_FAILED, Worker
 
 _log = logging.getLogger("flashpy.supervisor")
@@ -71,17 +71,18 @@ class Workers:
         self._reactor = reactor
         self._master = master
         self._programs: dict[int, Child] = {}  # helper programs by process id
-        self._past: Counter[str] = Counter()  # counts of workers that have ended
+        self._past = Report()  # of workers that have ended
+        self.started = 0  # ever
         self.all: set[Process] = set()
 
-    def counts(self) -> dict[str, int]:
-        """What all have counted together, those that have ended included, and how many connections there are."""
-        total = Counter(self._past)
-        for process in self.all:
-            if process.counted is not None:
-                total.update(process.counted.counts)
-                total["connections"] += process.counted.connections
-        return dict(total)
+    def report(self) -> Report:
+        """What all have counted, those that have ended included, and are, together."""
+        return merged([self._past, *(process.report for process in self.all)])
+
+    @property
+    def in_order(self) -> list[Process]:
+        """All workers: those that serve first, each kind by number."""
+        return sorted(self.all, key=lambda process: (process.stage is Stage.RETIRING, process.number, process.pid))
 
     def prepare(self, generation: Generation, count: int) -> None:
         """Start the helper programs that so many workers will ask for: they take a while, and need not be waited for.
@@ -115,6 +116,7 @@ class Workers:
         process.disk = generation.disks.pop() if generation.disks else None
         generation.processes[number] = process
         self.all.add(process)
+        self.started += 1
         self._set_deadline(process, START_SECONDS, "it does not get ready")
         self._reactor.watch(process.link.fileno(), partial(self._readable, process))
         self._reactor.watch_end(pid, partial(self._ended, process))
@@ -176,8 +178,7 @@ class Workers:
         for ours in process.logs:
             assert process.generation.log is not None
             process.generation.log.let_go(ours)
-        if process.counted is not None:
-            self._past.update(process.counted.counts)
+        self._past = merged([self._past, what_remains(process.report)])
         process.leave()
         self.all.discard(process)
         how = f"It was ended by {signal.Signals(-status).name}." if status < 0 else f"It ended with status {status}."
@@ -213,8 +214,8 @@ class Workers:
                     self._master.serves(process)
             case Failed(why):
                 process.why = why
-            case Counted():
-                process.counted = message
+            case Counted(report):
+                process.report = report
             case Wanted(program):
                 self._lend(process, program)
         for fd in fds:  # none belongs to these
@@ -278,13 +279,7 @@ def _become_worker(generation: Generation, number: int, link: socket.socket) -> 
     leave_signals()
     to_supervisor: Link[ToWorker] = Link(link, ToWorker)
     try:
-        kept = {0, 1, 2, link.fileno(), *(sock.fileno() for sock in generation.listeners)}
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) not in kept:
-                try:
-                    os.close(int(name))
-                except OSError:
-                    pass  # that of the listing itself
+        leave_descriptors({link.fileno(), *(sock.fileno() for sock in generation.listeners)})
         set_title(f"flashpy: worker {number} of {os.getppid()}")
         set_up(generation.config.log)
         if cpus := cpus_for(generation.config, number):

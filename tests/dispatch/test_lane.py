@@ -160,6 +160,8 @@ def test_what_is_told() -> None:
         "queued": 0,
         "checks": 0,
         "done": 1,
+        "service": 0.02,
+        "wait": 0.75,
         "service_ms": 20.0,
         "wait_ms": 750.0,
         "longest_wait_ms": 500.0,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flashpy.report import Report
 from flashpy.supervisor.messages import (
     MOST,
     BadMessage,
@@ -33,7 +34,7 @@ def links() -> Iterator[Pair]:
 
 def test_messages_arrive_as_they_were_and_in_order(links: Pair) -> None:
     worker, supervisor = links
-    messages = [Ready(7), Counted({"requests": 2**60}, 3), Wanted("disk")]
+    messages = [Ready(7), Counted(Report(counters={"requests": 2**60}, connections={"idle": 3})), Wanted("disk")]
     for message in messages:
         worker.send(message)
     supervisor.send(Retire(1.5, succeeded=True, abandoned=[2]))
