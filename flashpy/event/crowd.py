@@ -59,18 +59,17 @@ class Crowd:
     def make_room(self, client: str) -> bool:
         """Close a connection in favour of a new one of this client, if there is one that should give way."""
         newcomer = household(client)
-        self._look()
-        while self._candidates:
-            connection, touched, held = self._candidates[0]
+        for _ in range(AT_A_TIME):
+            if (candidate := self._next()) is None:
+                return False
             mine = self._held.get(newcomer, 0) + 1
-            if mine >= held and not (mine == held and connection.state is State.IDLE):
+            if mine > candidate.held or (mine == candidate.held and candidate.connection.state is not State.IDLE):
                 return False
             self._candidates.popleft()
-            if connection.touched == touched and connection.give_way():
+            if candidate.connection.give_way():
                 self._service.metrics.connections_shed += 1
                 self._held[newcomer] = mine
                 return True
-            self._look()
         return False
 
     def shed(self) -> int:
@@ -78,6 +77,19 @@ class Crowd:
         idle = self._by_client(State.IDLE)
         some = min(AT_A_TIME, -(-sum(map(len, idle.values())) // PART))
         return sum(candidate.connection.give_way() for candidate in _choose(idle, some))
+
+    def _next(self) -> _Candidate | None:
+        """The first of those who should give way; not those that have been active, or have gone, since they were
+        chosen."""
+        while True:
+            self._look()
+            if not self._candidates:
+                return None
+            candidate = self._candidates[0]
+            connection = candidate.connection
+            if connection.touched == candidate.touched and connection.state is not State.CLOSED:
+                return candidate
+            self._candidates.popleft()
 
     def _look(self) -> None:
         """Choose candidates anew, if that may find some that were not found before."""

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import select
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -176,7 +177,11 @@ class Listener:
 
     def _fall_short(self, error: OSError) -> None:
         """Out of descriptors: connections between two requests give way, or those who wait are served when others have
-        ended."""
+        ended. The kernel takes a descriptor before it looks whether anybody waits, so it complains in any case."""
+        waiting = select.poll()
+        waiting.register(self.sock, select.POLLIN)
+        if not waiting.poll(0):
+            return
         service = self._service
         service.metrics.descriptors_exhausted += 1
         if shed := self._crowd.shed():

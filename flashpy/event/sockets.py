@@ -19,6 +19,11 @@ the event loop. One that is silent for longer is accepted all the same."""
 Sockets = dict[str, list[socket.socket]]
 """Listening sockets by the address that they were made for, as it is written."""
 
+UNSENT = 128 * 1024
+"""Bytes that the kernel takes for a client beyond those that it has sent (TCP_NOTSENT_LOWAT). By itself it takes some
+2.5 MB for one that reads nothing: a thousand of those have all the memory that there is for sockets (tcp_mem, in
+tcp(7)), and filling it for each newcomer keeps the others waiting."""
+
 SO_MAX_PACING_RATE = 47
 """Of socket(7); the socket module has no name for it. The number is that of x86, ARM and RISC-V."""
 _UNPACED = 2**32 - 1
@@ -152,9 +157,10 @@ def _tune(sock: socket.socket) -> None:
 
 
 def pace(sock: socket.socket, rate: int) -> None:
-    """Bound what connections to a listening socket are sent, each to so many bytes per second; 0 is no bound. The
-    kernel sees to it: they inherit it as they are accepted. A Unix socket has no pace."""
+    """Bound what connections to a listening socket are sent: each to so many bytes per second (0 is no bound), and not
+    far ahead of its client. The kernel sees to it: they inherit it as they are accepted. Unix sockets have no pace."""
     if sock.family in _INTERNET:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, (rate or _UNPACED).to_bytes(4, sys.byteorder))
 
 

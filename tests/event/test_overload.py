@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flashpy.event.sockets import SO_MAX_PACING_RATE, flat, listen, pace
+from flashpy.event.sockets import SO_MAX_PACING_RATE, UNSENT, flat, listen, pace
 from flashpy.server import Background, background
 from tests.running import PATIENCE, Client, Flashpy, eventually
 
@@ -267,6 +267,7 @@ def test_connections_inherit_the_bound_on_their_bandwidth(stack: ExitStack, rate
     listening.settimeout(PATIENCE)
     with listening.accept()[0] as accepted:
         assert accepted.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) & 0xFFFFFFFF == kept
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
 
 
 def test_who_is_sent_little_at_a_time_is_not_given_up(stack: ExitStack, root: Path) -> None:

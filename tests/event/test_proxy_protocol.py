@@ -171,10 +171,11 @@ def test_a_connection_that_is_handed_on_keeps_its_client(stack: ExitStack, root:
     late.send(LINE[:10])
     before = server.worker
     server.tell(signal.SIGHUP)
-    eventually("another worker serves", lambda: server.workers() and before not in server.workers())
+    eventually("another worker serves", lambda: server.workers() - {before})
     assert client.get().status == 200
     late.send(LINE[10:] + GET)
     assert late.answer().status == 200
+    eventually("the worker before has ended", lambda: before not in server.workers())
     eventually("all are logged", lambda: log.exists() and log.read_text().count("\n") == 3)
     assert {json.loads(line)["client.address"] for line in log.read_text().splitlines()} == {"192.0.2.1"}
     assert server.end() == 0
