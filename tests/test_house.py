@@ -78,7 +78,7 @@ CPU_LIBRARIES = {
 }
 """What CPU helpers use beside the standard library; imported where it is needed, so that no disk helper has it."""
 # job.perform and job.programs are there to block
-PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords", "job/tar")
+PURE_MODULES = ("job/entries", "job/kinds", "job/framing", "job/passwords", "job/tar", "tls/certificate")
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HELPERS = sorted((REPOSITORY / "helpers").glob("*.py"))

@@ -6,34 +6,41 @@ By sendfile(2) a file would leave unencrypted, so none does.
 import os
 import socket
 
-from flashpy.buffers import Lazy, Slice
+from flashpy.buffers import Lazy, Piece, Slice
 from flashpy.cache.residency import ABSENT, Residency
 from flashpy.event.output import LOAD_TRIES, TURN, Output, Progress
 from flashpy.event.tlssocket import RECORD
 from flashpy.metrics import Metrics
 from flashpy.now import Now
 
+CHUNK = 4 * RECORD
+"""Bytes that are put together at once."""
+
 
 class TlsOutput(Output):
     """Sends a record at a time. One that the socket did not take whole stays first in the queue, as it is, because
     OpenSSL wants the very same again."""
 
-    __slots__ = ("_begun", "_room")
+    __slots__ = ("_begun", "_ready", "_room")
 
     def __init__(self, sock: socket.SocketType, residency: Residency, now: Now, metrics: Metrics) -> None:
         super().__init__(sock, residency, now, metrics)
-        self._begun = False  # the first in the queue has been given to OpenSSL, and is not yet sent whole
+        self._ready = 0  # how many of the first in the queue are records
+        self._begun = False  # the first of them has been given to OpenSSL, and is not yet sent whole
         self._room: memoryview | None = None  # where records are put together, while some are being sent
 
     def send_whole(self, data: bytes) -> bool:
         """See Output."""
         self.queue.append(data)
-        self._begun = len(data) <= RECORD
+        self._ready = len(data) <= RECORD
         return self.push() is Progress.SENT
 
     def withdraw(self) -> bool:
         """See Output."""
-        return not self._begun and super().withdraw()
+        if self._begun or not super().withdraw():
+            return False
+        self._ready = 0
+        return True
 
     def push(self) -> Progress:
         """See Output."""
@@ -43,7 +50,7 @@ class TlsOutput(Output):
         while queue:
             if self.sent >= turn_ends:
                 progress = Progress.BLOCKED
-            elif not self._begun:
+            elif not self._ready:
                 progress = self._prepare()
             if progress is not Progress.SENT:
                 break
@@ -57,35 +64,38 @@ class TlsOutput(Output):
                 progress = Progress.BLOCKED
                 break
             self._begun = False
+            self._ready -= 1
             self.sent += len(record)
             queue.pop(0)
         self._room = None
         return progress
 
     def _prepare(self) -> Progress:
-        """Let the first piece in the queue be a record."""
+        """Let the first in the queue be records."""
         queue = self.queue
         first = queue[0]
         if isinstance(first, Lazy):
             return Progress.UNMADE
-        if not isinstance(first, Slice):
-            if len(first) > RECORD:
-                view = memoryview(first)
-                queue[:1] = [view[:RECORD], view[RECORD:]]
-                return Progress.SENT
-            if len(queue) == 1 or isinstance(queue[1], Lazy):
-                return Progress.SENT
+        if not isinstance(first, Slice) and (len(first) >= CHUNK or len(queue) == 1 or isinstance(queue[1], Lazy)):
+            self._put_first(1, memoryview(first))
+            return Progress.SENT
         return self._gather()
 
+    def _put_first(self, taken: int, data: memoryview, *rest: Piece | memoryview) -> None:
+        """Let records stand for so many pieces, and behind them the rest of the last of these."""
+        records = [data[start : start + RECORD] for start in range(0, len(data), RECORD)]
+        self.queue[:taken] = [*records, *rest]
+        self._ready = len(records)
+
     def _gather(self) -> Progress:
-        """Put a record together, of as many pieces as it takes. A head waits for the body behind it: while nothing of
+        """Put records together, of as many pieces as it takes. A head waits for the body behind it: while nothing of
         an answer has been sent, it can be taken back."""
         if self._room is None:
-            self._room = memoryview(bytearray(RECORD))
+            self._room = memoryview(bytearray(CHUNK))
         room, filled, taken, has_file = self._room, 0, 0, False
-        rest: Slice | memoryview | None = None
+        rest: list[Slice | memoryview] = []
         for piece in self.queue:
-            if filled == RECORD or isinstance(piece, Lazy):
+            if filled == CHUNK or isinstance(piece, Lazy) or rest:
                 break
             if isinstance(piece, Slice):
                 count = self._read(piece, room[filled : filled + piece.length])
@@ -98,17 +108,15 @@ class TlsOutput(Output):
                     break
                 has_file = True
                 if count < piece.length:
-                    rest = Slice(piece.file, piece.offset + count, piece.length - count)
+                    rest.append(Slice(piece.file, piece.offset + count, piece.length - count))
             else:
-                count = min(len(piece), RECORD - filled)
+                count = min(len(piece), CHUNK - filled)
                 room[filled : filled + count] = piece[:count]
                 if count < len(piece):
-                    rest = memoryview(piece)[count:]
+                    rest.append(memoryview(piece)[count:])
             filled += count
             taken += 1
-            if rest is not None:
-                break
-        self.queue[:taken] = [room[:filled]] if rest is None else [room[:filled], rest]
+        self._put_first(taken, room[:filled], *rest)
         return Progress.SENT
 
     def _read(self, piece: Slice, room: memoryview) -> int | None:

@@ -168,8 +168,10 @@ def test_a_reload_from_plain_http_to_tls_at_the_same_address(
     file.write_text(f'[server]\nbind = ["127.0.0.1:{port_of(file)}"]\n[site]\nroot = "site"\n')
     server = stack.enter_context(Flashpy("-c", file))
     assert server.get().status == 200
+    before = server.worker
     write(file, authority.issue("one"))
     reload(server)
+    eventually("the worker of plain HTTP has gone", lambda: before not in server.workers())
     assert connect(stack, file, authority.context()).get().status == 200
     write(file, Pair(tmp_path / "none", tmp_path / "none"))
     server.tell(signal.SIGHUP)
