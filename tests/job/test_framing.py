@@ -55,6 +55,8 @@ RESULTS = st.builds(
     st.binary(max_size=40),
     st.integers(0, 200),
     st.none(),
+    queued=st.just(0.0),
+    took=st.just(0.0),
 )
 
 
