@@ -214,8 +214,13 @@ def url_of(sock: socket.socket, scheme: str = "http") -> str:
 
 
 def urls_of(groups: Sockets, secure: Collection[str]) -> list[str]:
-    """Where all listening sockets are reached; ``secure`` are the addresses where TLS is spoken."""
-    return [url_of(sock, "https" if text in secure else "http") for text, group in groups.items() for sock in group]
+    """Where all listening sockets that are open are reached; ``secure`` are the addresses where TLS is spoken."""
+    return [
+        url_of(sock, "https" if text in secure else "http")
+        for text, group in groups.items()
+        for sock in group
+        if sock.fileno() >= 0
+    ]
 
 
 def client_of(address: object) -> str:
