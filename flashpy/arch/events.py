@@ -5,20 +5,21 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
+from flashpy.event.bodies import Bodies
 from flashpy.event.connection import Connection
 from flashpy.event.deadlines import Timed
 from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.programs import Starter
-from flashpy.event.service import Service, Successor
+from flashpy.event.service import HTTP2, Service, Successor
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
-from flashpy.http.wire import Tails
+from flashpy.http.wire import Tails, Wire
 from flashpy.job.kinds import Runner
 from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
@@ -92,10 +93,20 @@ class EventDriven:
             self._metrics,
             self._log,
         )
+        if config.server.http2:
+            self._service.wires[HTTP2] = self._http2(self._service)
         self._listeners = [Listener(self._service, sock) for sock in self._sockets]
         for listener in self._listeners:
             listener.start()
         self._tick()
+
+    def _http2(self, service: Service) -> Callable[[Connection], Wire]:
+        """What makes the wires of HTTP/2. Its library is imported for those alone who use it, and before a worker gives
+        up its right to open files."""
+        from flashpy.http.http2 import Http2, Http2Shared
+
+        shared = Http2Shared(self._config.limits, self._tails, self._now)
+        return lambda connection: Http2(shared, Bodies(service, connection))
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""

@@ -9,6 +9,7 @@ from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
 from flashpy.event.deadlines import Deadlines, State
 from flashpy.http.http1 import Http1Shared
+from flashpy.http.wire import Wire
 from flashpy.job.kinds import Runner
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -30,6 +31,8 @@ class Successor(NamedTuple):
     listens: Collection[int]
 
 
+HTTP2 = "h2"
+"""The name of HTTP/2 among protocols (RFC 9113, 3.1: its identifier in ALPN)."""
 LINGER_SECONDS = 5.0
 """How long a client may go on sending after its last answer (nginx's lingering_timeout)."""
 
@@ -54,6 +57,7 @@ class Service:
         "runner",
         "site",
         "take_over",
+        "wires",
     )
 
     def __init__(
@@ -79,6 +83,7 @@ class Service:
         self.log = log
         self.iteration = _iteration_clock(loop)
         self.per_client: dict[str, int] = {}
+        self.wires: dict[str, Callable[[Connection], Wire]] = {}  # others than HTTP/1, by their names in ALPN
         self.connections = 0  # open now
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
