@@ -1,7 +1,7 @@
-"""The optional libraries of the helpers that encode, check passwords and watch files: which are installed, without
-importing them.
+"""The optional libraries: which are installed, without importing them.
 
-They are not for the server itself: its loop has no use for them, and its memory is better without.
+Most are for the helpers that encode, check passwords and watch files: the server's loop has no use for them, and its
+memory is better without. h2 is for the loop, of servers that are to speak HTTP/2.
 """
 
 import os
@@ -32,6 +32,11 @@ def has_watchfiles() -> bool:
 def has_trustme() -> bool:
     """Whether certificates for development can be made."""
     return _find("trustme") is not None
+
+
+def has_http2() -> bool:
+    """Whether HTTP/2 can be spoken."""
+    return _find("h2") is not None
 
 
 def directories() -> list[str]:

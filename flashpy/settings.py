@@ -27,6 +27,7 @@ class ServerSection(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=1, le=1_000)] = 1
     cpu_affinity: Literal["auto"] | tuple[Count, ...] = ()
     sandbox: bool = True
+    http2: bool = False
     reload: bool = False
     proxy_protocol: bool | tuple[str, ...] = False
     trusted_proxies: tuple[str, ...] = ()
@@ -204,6 +205,7 @@ class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True):
     burst_per_client: Count = 100
     bandwidth_per_connection: Annotated[int, Meta(ge=0, lt=2**32 - 1)] = 0
     pipeline: Positive = 32
+    http2_max_concurrent_streams: Annotated[int, Meta(ge=1, le=1_000)] = 128
     target: Annotated[int, Meta(ge=64, le=65_536)] = 8_192
     head: Annotated[int, Meta(ge=256, le=2**20)] = 32_768
     fields: Positive = 100

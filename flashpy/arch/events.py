@@ -5,12 +5,14 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flashpy.access.forwarding import Forwarding
 from flashpy.access.rates import Rates
 from flashpy.cache.residency import Residency
 from flashpy.event.accesslog import AccessLog
+from flashpy.event.bodies import Bodies
 from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import AT_A_TIME, State, Timed
@@ -18,11 +20,11 @@ from flashpy.event.listener import Listener
 from flashpy.event.logsource import LocalLog, LogSource
 from flashpy.event.preface import Preface
 from flashpy.event.programs import Starter
-from flashpy.event.service import Secured, Service, Successor
+from flashpy.event.service import HTTP2, Secured, Service, Successor
 from flashpy.event.sockets import Sockets, flat
 from flashpy.http.fields import http_date
 from flashpy.http.http1 import Http1Shared
-from flashpy.http.wire import Tails
+from flashpy.http.wire import Tails, Wire
 from flashpy.job.kinds import Runner
 from flashpy.log.forms import renderer
 from flashpy.metrics import Metrics
@@ -120,6 +122,8 @@ class EventDriven:
             self._log,
             self._forwarding,
         )
+        if config.server.http2:
+            self._service.wires[HTTP2] = self._http2(self._service)
         self._listeners = self._make_listeners(self._service)
         for listener in self._listeners:
             listener.start()
@@ -146,6 +150,14 @@ class EventDriven:
             if not port and sock.fileno() in secured.listens and sock.family != socket.AF_UNIX:
                 port = sock.getsockname()[1]
         return ToHttps(service.site, port or 443, known_hosts(self._config))
+
+    def _http2(self, service: Service) -> Callable[[Connection], Wire]:
+        """What makes the wires of HTTP/2. Its library is imported for those alone who use it, and before a worker gives
+        up its right to open files."""
+        from flashpy.http.http2 import Http2, Http2Shared
+
+        shared = Http2Shared(self._config.limits, self._tails, self._now)
+        return lambda connection: Http2(shared, Bodies(service, connection))
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture."""

@@ -10,7 +10,7 @@ from flashpy.config.clients import check_clients
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
-from flashpy.libraries import codings, has_bcrypt, has_trustme, has_watchfiles
+from flashpy.libraries import codings, has_bcrypt, has_http2, has_trustme, has_watchfiles
 from flashpy.privileges import resolve
 from flashpy.routing.hosts import Hosts
 from flashpy.settings import AdminSection, Config, HelpersSection, ServerSection, SiteSection, TlsSection
@@ -144,6 +144,14 @@ def _check_server(server: ServerSection, tls: TlsSection, place: Callable[[Keys]
             why = "it takes watchfiles; pip install 'flashpy-server[dev]' does it"
         if why:
             raise ConfigError(f"{place(('server', 'reload'))}: server.reload: {why}.")
+    if server.http2:
+        why = ""
+        if server.architecture not in ("amped", "sped"):
+            why = f"{server.architecture} serves HTTP/1 only; leave it out, or set server.architecture to amped or sped"
+        elif not has_http2():
+            why = "it takes h2; pip install 'flashpy-server[http2]' does it"
+        if why:
+            raise ConfigError(f"{place(('server', 'http2'))}: server.http2: {why}.")
     try:
         resolve(server.user, server.group)
     except ConfigError as error:  # it begins with its key

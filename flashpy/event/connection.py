@@ -9,13 +9,13 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from flashpy.buffers import Endless, Lazy, Piece, Slice
 from flashpy.event.deadlines import State
 from flashpy.event.output import Output, Progress
-from flashpy.event.service import Service
+from flashpy.event.service import HTTP2, Service
 from flashpy.histogram import TICKS, Histogram
 from flashpy.http.http1 import Http1
 from flashpy.http.request import Request, faulty
@@ -54,7 +54,8 @@ def _name_of(piece: Piece | memoryview | None) -> str:
 
 
 def _nothing(head: bytes) -> Request | None:
-    """What a connection recalls while it drains, so that its wire sees each request and can say which is the last."""
+    """What a connection recalls while it drains, so that its wire sees each request and can say which is the last; and
+    one that speaks HTTP/2."""
     return None
 
 
@@ -67,6 +68,7 @@ class Connection:
         "_began",
         "_ended",
         "_fd",
+        "_held",
         "_not_hit",
         "_output",
         "_rate_since",
@@ -93,27 +95,27 @@ class Connection:
         sock: socket.SocketType,
         client: str,
         output: type[Output] = Output,
-        wire: Wire | None = None,
         site: Answering | None = None,
         stays: bool = False,
     ) -> None:
-        """``wire`` and ``site`` are HTTP/1 and the service's if they are not given. One that ``stays`` is given to no
-        successor, who would not know what is special about it."""
+        """``site`` is the service's if it is not given. One that ``stays`` is given to no successor, who would not know
+        what is special about it."""
         now = service.now.monotonic
         self._service = service
         self._sock = sock
         self._fd = sock.fileno()
         self._recv = sock.recv
-        self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall if wire is None else _nothing
-        self._wire_made = wire
+        self._recall: Callable[[bytes], Request | None] = service.http1.heads.recall
+        self._wire_made: Wire | None = None
         self._site = service.site if site is None else site
         self._stays = stays
         self._output = output(sock, service.residency, service.now, service.metrics)
         self._answered: list[tuple[Request, Response]] = []  # in the output, not yet sent whole; kept for the log
-        self._began: list[float] | None = [] if service.log else None  # when the requests arrived
+        self._began: list[tuple[Request, float]] | None = [] if service.log else None  # when the requests arrived
         self._not_hit: list[tuple[Request, Cache]] = []  # requests that wait for a helper, or have; kept for the log
         self._wanted: Slice | Lazy | None = None  # what is next: a window that is being loaded, or what is being made
         self._ahead: Slice | None = None  # the window behind that, if it is being loaded ahead of its turn
+        self._held = False  # what the wire holds will have its turn
         self._ended = False  # the client sends no more
         self._writing = False  # registered for writing
         self._touched = now
@@ -140,13 +142,30 @@ class Connection:
     def _wire(self) -> Wire:
         """Made when there is something that takes more than the short way: many a connection never needs it."""
         if self._wire_made is None:
-            self._wire_made = Http1(self._service.http1)
+            fresh = self.state is not _IDLE and not self._stays and HTTP2 in self._service.wires
+            self._wire_made = Http1(self._service.http1, fresh)
         return self._wire_made
 
     @property
     def touched(self) -> float:
         """When something came from the client, or was taken by it, last."""
         return self._touched
+
+    @property
+    def _is_multiplexed(self) -> bool:
+        return self._wire_made is not None and self._wire_made.multiplexed
+
+    def speak(self, protocol: str) -> None:
+        """Go on with another protocol, of those in ``Service.wires``: the client has chosen it."""
+        self._wire_made = wire = self._service.wires[protocol](self)
+        if wire.multiplexed:
+            self._recall = _nothing
+
+    def go_on(self, step: Callable[[], None]) -> None:
+        """Something has come that its wire has waited for: tell the wire by this step, and send."""
+        if self.state is not State.CLOSED:
+            self._guarded(step)
+            self._guarded(self._flush)
 
     def _is_open(self) -> bool:
         """Whether jobs for it are still wanted."""
@@ -306,13 +325,12 @@ class Connection:
 
     def expire(self) -> None:
         """Too late: close, and say so to a client that was in the middle of a request (RFC 9110, 15.5.9)."""
-        if self.state is not State.HEAD or not self._wire.partial or self._output.queue:
-            self.close()
-            return
-        response = self._service.site.failure(faulty(408), 408)
-        self._service.metrics.statuses[408] += 1
-        head = response.head.http1 + self._service.http1.tails.close
-        if self._output.send((head, *response.body)) is Progress.SENT:
+        response = None
+        if self.state is State.HEAD and self._wire.partial:
+            response = self._service.site.failure(faulty(408), 408)
+            self._service.metrics.statuses[408] += 1
+        words = self._wire_made.last_words(response) if self._wire_made and not self._output.queue else ()
+        if words and self._output.send(words) is Progress.SENT and response is not None:
             self._linger()
         else:
             self.close()
@@ -321,11 +339,12 @@ class Connection:
         """Answer what is under way, and then close, or give the connection to the successor if there is one. An idle
         connection is closed, unless a request has just come."""
         self.be_the_last()
-        if self._service.take_over is not None:
-            self._hand_over()
+        if self._hand_over():
             return
         if self.state in (State.IDLE, State.HEAD):
             self._readable()
+        if self._is_multiplexed:
+            self._guarded(self._flush)
         if self.state in (State.IDLE, State.HEAD):
             self.close()
 
@@ -343,7 +362,7 @@ class Connection:
     def be_the_last(self) -> None:
         """Say with the next answer that it is the last."""
         self._recall = _nothing
-        if self._stays or self._service.take_over is None:
+        if self._stays or self._is_multiplexed or self._service.take_over is None:
             self._wire.shut()
 
     # Receiving
@@ -354,9 +373,13 @@ class Connection:
         self._touched = now = self._service.now.monotonic
         wire = self._wire
         requests = wire.receive(data)
+        if wire.preface:
+            self.speak(HTTP2)
+            self._receive(wire.preface)
+            return
         self._service.metrics.requests += len(requests)
         if self._began is not None:
-            self._began.extend([now] * len(requests))
+            self._began.extend([(request, now) for request in requests])
         for request in requests:
             self._answer(request)
         self._flush()
@@ -372,7 +395,7 @@ class Connection:
         outcome = self._site.answer(request, self.client)
         if not isinstance(outcome, Response):
             if self._began is not None:
-                self._began.append(now)
+                self._began.append((request, now))
             self._wire.admit(request)
             self._wait(request, outcome, now)
             self._flush()
@@ -387,7 +410,7 @@ class Connection:
             if last:
                 self._wire.end()
             if self._began is not None:
-                self._began.append(now)
+                self._began.append((request, now))
                 self._answered.append((request, outcome))
             self._stopped(progress, True)
             if self._wanted is not None:
@@ -406,7 +429,8 @@ class Connection:
         """The client has closed its side. It may still be waiting for answers."""
         self._ended = True
         self._pause_reading()
-        if self.state is State.LINGERING or not (self._wire.unanswered or self._output.queue):
+        wire = self._wire
+        if self.state is State.LINGERING or not (wire.unanswered or self._output.queue or wire.held):
             self.close()
 
     def _pause_reading(self) -> None:
@@ -429,12 +453,17 @@ class Connection:
 
     def _wait(self, request: Request, pending: Pending, since: float) -> None:
         """Have the job done that the answer to a request takes, which came at ``since``."""
-        self._service.runner.run(pending.job, partial(self._resume, request, pending.go_on, since), self._is_open)
+        wanted = partial(self._is_awaited, request) if self._wire.multiplexed else self._is_open
+        self._service.runner.run(pending.job, partial(self._resume, request, pending.go_on, since), wanted)
+
+    def _is_awaited(self, request: Request) -> bool:
+        """Whether a job for this request is still wanted."""
+        return self.state is not State.CLOSED and self._wire.awaits(request)
 
     def _go_on(self, request: Request, go_on: Callable[[Result], Answer], since: float, result: Result) -> None:
         outcome = go_on(result)
         if isinstance(outcome, Response):
-            if self._began is not None:
+            if self._began is not None and self._wire.awaits(request):
                 unchanged = result.outcome is Outcome.UNCHANGED
                 self._not_hit.append((request, Cache.REVALIDATED if unchanged else Cache.MISS))
             self._service.metrics.statuses[outcome.head.status] += 1
@@ -469,7 +498,7 @@ class Connection:
             pieces, answered = sendable
             if self._began is not None:
                 self._answered.extend(answered)
-            progress = output.send(pieces)
+            progress = output.send(pieces) if pieces else Progress.SENT
         self._stopped(progress, output.sent > before)
 
     def _stopped(self, progress: Progress, moved: bool) -> None:
@@ -517,12 +546,16 @@ class Connection:
             else:
                 self.close()
             return
-        if wire.unanswered:
+        if wire.held and (wire.multiplexed or not wire.unanswered):
             self._enter(State.WORKING)
+            if not self._held:
+                self._held = True
+                self._service.loop.call_soon(self._take_held)
             return
-        if wire.held:
-            self._enter(State.WORKING)
-            self._service.loop.call_soon(self._take_held)
+        if wire.unanswered or (wire.blocked and not self._ended):
+            self._enter(State.WORKING if wire.unanswered else State.SENDING)
+            if wire.multiplexed and not self._ended:
+                self._go_on_reading()
             return
         if self._ended or (self._service.draining and not self._hand_over()):
             self.close()
@@ -543,16 +576,24 @@ class Connection:
 
     def _take_held(self) -> None:
         """Go on with what had been received before."""
+        self._held = False
         if self.state is not State.CLOSED:
             self._guarded(partial(self._receive, b""))
 
     def _record_answered(self) -> None:
         """Log the answers that have left whole."""
-        began = self._began
-        assert began is not None
         while self._answered:
             request, response = self._answered.pop(0)
-            self._record(request, response, response.length, began.pop(0), self._cache_of(request))
+            self._record(request, response, response.length, self._began_of(request), self._cache_of(request))
+
+    def _began_of(self, request: Request) -> float:
+        """When a request arrived; asked once. Of several that share their head, the first is answered first."""
+        assert self._began is not None
+        for index, (one, began) in enumerate(self._began):
+            if one is request:
+                del self._began[index]
+                return began
+        return self._service.now.monotonic
 
     def _cache_of(self, request: Request) -> Cache:
         """What the caches did for a request; asked once. Of several that share their head, they are asked in turn."""
@@ -611,10 +652,9 @@ class Connection:
         _log.exception("An exception reached %r.", self)
         if not self._output.queue:
             self._service.metrics.statuses[500] += 1
-            response = self._service.site.failure(faulty(500))
-            head = response.head.http1 + self._service.http1.tails.close
+            words = self._wire.last_words(self._service.site.failure(faulty(500)))
             try:
-                self._sock.send(head + b"".join(piece for piece in response.body if isinstance(piece, bytes)))
+                self._sock.send(b"".join(piece for piece in words if isinstance(piece, bytes)))
             except OSError:
                 pass
         self.close()
@@ -626,7 +666,10 @@ class Connection:
         self._leave()
         self._sock.close()
         if self._began is not None:
-            self._record_unfinished(self._answered, self._began)
+            self._record_unfinished()
+        if self._wire_made is not None and self._wire_made.multiplexed:
+            self._wire_made.cut_off()
+            self._wire_made = None  # it has a reference to what has one to this connection
         self._service.gone(self)
 
     def _leave(self) -> None:
@@ -638,7 +681,7 @@ class Connection:
         """Give the connection to the successor, if there is one: at once between two requests, later if a request is
         being received or answered. One that stays goes on here, with nothing to press it."""
         service = self._service
-        if service.take_over is None:
+        if service.take_over is None or self._is_multiplexed:
             return False
         between = not self._stays and not self._output.queue and (self._wire_made is None or self._wire_made.quiet)
         if between and not self._ended and self.state not in (State.LINGERING, State.CLOSED):
@@ -647,10 +690,11 @@ class Connection:
             service.gone(self)
         return True
 
-    def _record_unfinished(self, answered: Sequence[tuple[Request, Response]], began: list[float]) -> None:
+    def _record_unfinished(self) -> None:
         """Log the answers that were cut off, with what was sent of their bodies as far as it is known."""
         unsent = self._output.unsent
-        for request, response in answered:
-            if began:
-                sent = max(0, response.length - unsent)
-                self._record(request, response, sent, began.pop(0), self._cache_of(request))
+        for request, response in self._answered:
+            sent = max(0, response.length - unsent)
+            self._record(request, response, sent, self._began_of(request), self._cache_of(request))
+        for request, response in self._wire_made.cut_off() if self._wire_made is not None else ():
+            self._record(request, response, response.length, self._began_of(request), self._cache_of(request))

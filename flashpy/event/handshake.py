@@ -144,10 +144,11 @@ class Handshake:
         service.metrics.handshakes += 1
         service.metrics.handshakes_resumed += bool(sock.session_reused)
         service.deadlines.enter(self, State.CLOSED, 0.0)
-        make_wire = service.wires.get(sock.selected_alpn_protocol())
-        wire = make_wire() if make_wire is not None else None
         service.now.monotonic = time.monotonic()
-        connection = Connection(service, sock, self.client, TlsOutput, wire, stays=True)
+        connection = Connection(service, sock, self.client, TlsOutput, stays=True)
+        protocol = sock.selected_alpn_protocol()
+        if protocol in service.wires:
+            connection.speak(protocol)
         if service.draining:
             connection.be_the_last()
         connection.start(State.HEAD)

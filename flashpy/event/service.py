@@ -41,6 +41,8 @@ class Secured(NamedTuple):
     contexts: "Contexts"
 
 
+HTTP2 = "h2"
+"""The name of HTTP/2 among protocols (RFC 9113, 3.1: its identifier in ALPN)."""
 LINGER_SECONDS = 5.0
 """How long a client may go on sending after its last answer (nginx's lingering_timeout)."""
 
@@ -92,11 +94,11 @@ class Service:
         self.log = log
         self.forwarding = forwarding  # the proxies that are trusted, if any are
         self.per_client: dict[str, int] = {}  # connections of each client, where they are limited
+        self.wires: dict[str, Callable[[Connection], Wire]] = {}  # others than HTTP/1, by their names in ALPN
         self.connections = 0  # open now
         self.draining = False
         self.drained: Callable[[], None] | None = None  # called when the last connection has gone
         self.take_over: Take | None = None  # who gets the connections while draining
-        self.wires: dict[str | None, Callable[[], Wire]] = {}  # by protocol (ALPN), but for HTTP/1.1
         self.deadlines = Deadlines(
             {
                 State.HANDSHAKE: limits.timeout_handshake,

@@ -49,11 +49,11 @@ class HeadReader:
 
     def __init__(self, limits: LimitsSection) -> None:
         self._limits = limits
-        self._heads: Memo[Request | None] = Memo(limits.memo // 4, self._alone)
-        self._blocks: Memo[Block] = Memo(limits.memo // 4, self._read_block)
-        self._stems: Memo[Stem] = Memo(limits.memo // 4, self._read_stem)
-        self._lines: Memo[RequestLine] = Memo(limits.memo // 8, self._read_line)
-        self._fields: Memo[FieldLine] = Memo(limits.memo // 8, self._read_field)
+        self._heads: Memo[bytes, Request | None] = Memo(limits.memo // 4, self._alone)
+        self._blocks: Memo[bytes, Block] = Memo(limits.memo // 4, self._read_block)
+        self._stems: Memo[bytes, Stem] = Memo(limits.memo // 4, self._read_stem)
+        self._lines: Memo[bytes, RequestLine] = Memo(limits.memo // 8, self._read_line)
+        self._fields: Memo[bytes, FieldLine] = Memo(limits.memo // 8, self._read_field)
         self._judge = Judge().judge
 
     def snapshot(self) -> dict[str, int]:

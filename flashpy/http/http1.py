@@ -24,6 +24,7 @@ from flashpy.settings import LimitsSection
 _LINE_SO_FAR = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: (?:[\x21-\x7e\x80-\xff]+(?: [HTP/0-9.]{0,8}\r?)?)?)?|\r?")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _END = b"\r\n\r\n"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"  # the head of what HTTP/2 begins with (RFC 9113, 3.4)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -91,6 +92,7 @@ class Http1:
 
     __slots__ = (
         "_at",
+        "_begins",
         "_body_left",
         "_buffer",
         "_chunked",
@@ -107,11 +109,17 @@ class Http1:
         "_shut",
         "closing",
         "held",
+        "preface",
         "unread",
     )
 
-    def __init__(self, shared: Http1Shared) -> None:
+    multiplexed = False
+    blocked = False
+
+    def __init__(self, shared: Http1Shared, begins: bool = False) -> None:
+        """``begins``: nothing has come before, and HTTP/2 is spoken too."""
         self._shared = shared
+        self._begins = begins
         self._buffer = b""
         self._scanned = 0  # how much of the buffer has been looked through for the end of the head
         self._at = 0  # where in the data the message begins that is being read
@@ -127,6 +135,7 @@ class Http1:
         self._out: list[tuple[Request, Response]] = []
         self._shut = False
         self._final = False  # an answer has been given after which the connection ends
+        self.preface = b""
         self.closing = False
         self.held = False
         self.unread = False
@@ -203,6 +212,10 @@ class Http1:
         self._scanned = 0
         end += len(_END)
         head = data[start:end]
+        if self._begins and head == _PREFACE:
+            self.preface = data[start:]
+            self._reading = _Reading.NOTHING
+            return len(data)
         request = self._shared.heads.read(head)
         if request.block.has_body and not self._begin_body(request, head):
             self._continue = self._continue and end == len(data)  # RFC 9110, 10.1.1: not once the body arrives
@@ -273,12 +286,17 @@ class Http1:
 
     def _finish(self, request: Request, requests: list[Request]) -> None:
         """Give out a complete request; after one that ends the connection nothing more is read (RFC 9112, 9.6)."""
+        self._begins = False
         self._continue = False
         if not request.keep_alive:
             self._reading = _Reading.NOTHING
         requests.append(request)
 
     # Sending
+
+    def awaits(self, request: Request) -> bool:
+        """Answers are in order, so each is wanted."""
+        return True
 
     def respond(self, request: Request, response: Response) -> None:
         """Answer a request; what was answered before its turn waits (RFC 9112, 9.3.2)."""
@@ -335,6 +353,14 @@ class Http1:
             pieces += (response.head.http1, self._tail(request), *response.body)  # type: ignore[arg-type]
             size += response.length
         return (b"".join(pieces),), answered
+
+    def cut_off(self) -> Sequence[tuple[Request, Response]]:
+        """Answers are pulled whole."""
+        return ()
+
+    def last_words(self, response: Response | None) -> Aggregate:
+        """This response; there is no word for an end without one."""
+        return () if response is None else (response.head.http1 + self._shared.tails.close, *response.body)
 
     def end(self) -> None:
         """The last answer is on its way: read nothing more, and close when it has been sent."""

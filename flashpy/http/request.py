@@ -11,19 +11,27 @@ KNOWN_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELET
 class RequestLine:
     """A request line taken apart: ``target`` as it was sent, and what http.target has read in it.
 
-    ``logged`` is for whoever logs it: what it rendered of the line, which is shared by all requests that have it. A
-    server logs in one form.
+    ``major`` and ``minor`` are the version of HTTP. ``logged`` is for whoever logs it: what it rendered of the line,
+    which is shared by all requests that have it. A server logs in one form.
     """
 
-    __slots__ = ("authority", "get", "logged", "method", "minor", "path", "query", "target")
+    __slots__ = ("authority", "get", "logged", "major", "method", "minor", "path", "query", "target")
 
     def __init__(
-        self, method: bytes, target: bytes, path: bytes, query: bytes, minor: int, authority: bytes | None = None
+        self,
+        method: bytes,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        minor: int,
+        authority: bytes | None = None,
+        major: int = 1,
     ) -> None:
         self.method = method
         self.target = target
         self.path = path
         self.query = query
+        self.major = major
         self.minor = minor
         self.authority = authority
         self.get = method == b"GET"

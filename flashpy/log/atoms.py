@@ -19,7 +19,7 @@ _RENDERED: Mapping[str, _Render] = {
     "u": lambda record: b"-",
     "t": lambda record: b"[%s]" % log_time(int(record[1])),
     "s": lambda record: b"%d" % record[3].status,
-    "H": lambda record: b"HTTP/1.%d" % record[2].minor,
+    "H": lambda record: b"HTTP/%d.%d" % (record[2].line.major, record[2].minor),
     "b": lambda record: b"%d" % record[4] if record[4] else b"-",
     "B": lambda record: b"%d" % record[4],
     "T": lambda record: b"%d" % record[5],

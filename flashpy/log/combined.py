@@ -33,4 +33,5 @@ def _quoted_fields(block: Block) -> bytes:
 
 def request_line(line: RequestLine, escaped: Callable[[bytes], bytes] = escape) -> bytes:
     """A request line as it came, but for its escaping; what is absent is a hyphen."""
-    return b"%s %s HTTP/1.%d" % (escaped(line.method) or b"-", escaped(line.target) or b"-", line.minor)
+    version = line.major, line.minor
+    return b"%s %s HTTP/%d.%d" % (escaped(line.method) or b"-", escaped(line.target) or b"-", *version)

@@ -39,7 +39,7 @@ def _line(line: RequestLine) -> bytes:
     members = [
         b'"http.request.method":' + (_text(line.method) if line.method in KNOWN_METHODS else b'"_OTHER"'),
         b'"url.path":' + _text(path),
-        b'"network.protocol.version":"1.%d"' % line.minor,
+        b'"network.protocol.version":"%s"' % (b"1.%d" % line.minor if line.major == 1 else b"%d" % line.major),
     ]
     if line.method and line.method not in KNOWN_METHODS:
         members.append(b'"http.request.method_original":' + _text(line.method))

@@ -43,7 +43,7 @@ class Hosts(Generic[S]):
         for hosts, site in sites:
             for host in hosts or ("*",):
                 self._add(host, site)
-        self._memo: Memo[S | None] = Memo(MEMO_BYTES, self._look)
+        self._memo: Memo[bytes, S | None] = Memo(MEMO_BYTES, self._look)
         self.find = self._memo.recall
 
     def _add(self, host: str, site: S) -> None:

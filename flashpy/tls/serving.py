@@ -8,7 +8,7 @@ from flashpy.tls.material import read_all, read_authorities
 
 def protocols(config: Config) -> tuple[str, ...]:
     """What is offered in a handshake (ALPN, RFC 7301), the most wanted first."""
-    return ("http/1.1",)
+    return ("h2", "http/1.1") if config.server.http2 else ("http/1.1",)
 
 
 def contexts_for(config: Config, before: Contexts | None = None) -> Contexts | None:
