@@ -136,14 +136,14 @@ def test_keys_in_sentences_exist(document: Path) -> None:
     """Such as `site.root`."""
     known = {".".join(key) for key in keys()} | {key[0] for key in keys()}
     sections = "|".join(sorted({key[0] for key in keys() if len(key) > 1}))
-    named = {code for code in code_in(document) if re.fullmatch(rf"({sections})\.[a-z_.]+", code)}
+    named = {code for code in code_in(document) if re.fullmatch(rf"({sections})\.[a-z_0-9.]+", code)}
     assert {name for name in named - known if not is_module(name)} == set()
 
 
 def test_the_guide_has_every_key_of_a_site() -> None:
     """What a site can do is told by task."""
     text = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"[a-z_]+", text))
+    told = set(re.findall(r"[a-z_0-9]+", text))
     assert {key[-1] for key in keys() if key[0] == "site"} - told == set()
 
 

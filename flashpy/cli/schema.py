@@ -10,7 +10,7 @@ import msgspec
 
 from flashpy.config import Config
 
-_COMMENTED = re.compile(r"#?([a-z_]+) = .*?  *# (.*)")
+_COMMENTED = re.compile(r"#?([a-z_0-9]+) = .*?  *# (.*)")
 _HEADER = re.compile(r"#?\[+([a-z.]+)\]+")
 
 

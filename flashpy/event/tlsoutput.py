@@ -66,6 +66,7 @@ class TlsOutput(Output):
             self._begun = False
             self._ready -= 1
             self.sent += len(record)
+            self._metrics.sent_bytes += len(record)
             queue.pop(0)
         self._room = None
         return progress
