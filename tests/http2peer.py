@@ -95,11 +95,11 @@ class Peer:
     def status(self, stream: int) -> int:
         """The status of the answer on a stream."""
         for one in self.frames():
-            if one.kind in (Kind.HEADERS,):
+            if one.kind == Kind.HEADERS:
                 listed = dict(self.decoder.decode(one.payload, raw=True))
                 if one.stream == stream:
                     return int(listed[b":status"])
-            elif one.kind in (Kind.GOAWAY, Kind.RST_STREAM):
+            elif one.kind == Kind.GOAWAY or (one.kind == Kind.RST_STREAM and one.stream == stream):
                 raise AssertionError(f"{one} came instead of an answer")
         raise EOFError("the server closed before")
 

@@ -61,7 +61,8 @@ class Bodies:
         residency, now = self._service.residency, self._service.now.monotonic
         asked = self._asked.get(stream)
         if asked is not None and not asked.covers(piece):
-            asked = self._asked.pop(stream) and None
+            del self._asked[stream]
+            asked = None
         data = residency.read_now(piece.file, piece.offset, most)
         if data:
             return bytes(data)
