@@ -21,10 +21,11 @@ class TlsOutput(Output):
     """Sends a record at a time. One that the socket did not take whole stays first in the queue, as it is, because
     OpenSSL wants the very same again."""
 
-    __slots__ = ("_begun", "_ready", "_room")
+    __slots__ = ("_begun", "_corks", "_ready", "_room")
 
     def __init__(self, sock: socket.SocketType, residency: Residency, now: Now, metrics: Metrics) -> None:
         super().__init__(sock, residency, now, metrics)
+        self._corks = sock.family != socket.AF_UNIX
         self._ready = 0  # how many of the first in the queue are records
         self._begun = False  # the first of them has been given to OpenSSL, and is not yet sent whole
         self._room: memoryview | None = None  # where records are put together, while some are being sent
@@ -43,7 +44,16 @@ class TlsOutput(Output):
         return True
 
     def push(self) -> Progress:
-        """See Output."""
+        """See Output. Of several records the kernel makes full segments (TCP_CORK, tcp(7)): one for each would cost the
+        processor nearly as much again as encrypting does."""
+        if len(self.queue) < 2 or not self._corks:
+            return self._push()
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        progress = self._push()
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        return progress
+
+    def _push(self) -> Progress:
         queue = self.queue
         turn_ends = self.sent + TURN
         progress = Progress.SENT
