@@ -554,7 +554,8 @@ class Http2:
 
     def _settle(self) -> None:
         self.closing = self._over or (self._leaving and not self._streams)
-        self.held = not self.closing and (self._reader.ready or (self._allowance <= 0 and len(self._turns) > 0))
+        more = (self._started and self._reader.ready) or (self._allowance <= 0 and len(self._turns) > 0)
+        self.held = more and not self.closing
 
     def shut(self) -> None:
         """Serve what has been asked for, and nothing that comes later (RFC 9113, 6.8)."""

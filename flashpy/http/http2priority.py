@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
-_MEMBER = re.compile(rb"[ \t]*([a-z*][a-z0-9_.*-]*)(?:=([^,;]*))?(?:;[^,]*)?[ \t]*")
+_MEMBER = re.compile(rb"[ \t]*([a-z*][a-z0-9_.*-]*)(?:=([^,; \t]*))?(?:;[^,]*)?[ \t]*")
 
 
 class Priority(NamedTuple):

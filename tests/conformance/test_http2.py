@@ -1,5 +1,7 @@
 """RFC 9113, section by section, over sockets: what is at fault, and what is said of it."""
 
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from flashpy.http.http2 import PREFACE
 from flashpy.http.http2frames import END_HEADERS, END_STREAM, IDLE_FRAMES, RESETS, Kind, frame
 from flashpy.server import Background, background
-from tests.http2peer import GET, SETTINGS, Fields, Peer, fields, headers
+from tests.http2peer import GET, SETTINGS, Peer, fields, headers
 
 NO_ERROR, PROTOCOL, FLOW_CONTROL, CLOSED, FRAME_SIZE, CALM = 0, 1, 3, 5, 6, 11
 PADDED, PRIORITY = 0x8, 0x20
@@ -279,8 +281,10 @@ def test_what_the_server_says_first(address: tuple[str, int]) -> None:
 def test_the_preface_in_parts(address: tuple[str, int]) -> None:
     """RFC 9113, 3.4: as slowly as it comes, it is HTTP/2."""
     with Peer(address, b"") as peer:
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for at in range(len(PREFACE)):
             peer.send(PREFACE[at : at + 1])
+            time.sleep(0.005)
         peer.send(SETTINGS + headers(1))
         assert peer.status(1) == 200
 

@@ -28,10 +28,12 @@ def flashpy(tmp_path: Path) -> Iterator[Flashpy]:
 def test_curl(flashpy: Flashpy, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{flashpy.port}"
     command = ["curl", "-sS", "--noproxy", "*", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code} "]
-    files = ["-o", str(tmp_path / "one"), f"{url}/data.bin", "-o", str(tmp_path / "two"), f"{url}/nothing"]
-    done = subprocess.run([*command, *files], check=True, timeout=30, capture_output=True, text=True)
-    assert done.stdout == "2 200 2 404 "
-    assert (tmp_path / "one").read_bytes() == DATA
+    said = []
+    for path in ("/data.bin", "/nothing"):  # curl 7.88 cannot ask twice on one connection of prior knowledge
+        asked = [*command, "-o", str(tmp_path / "got" / path[1:]), "--create-dirs", url + path]
+        said.append(subprocess.run(asked, check=True, timeout=30, capture_output=True, text=True).stdout)
+    assert said == ["2 200 ", "2 404 "]
+    assert (tmp_path / "got" / "data.bin").read_bytes() == DATA
 
 
 @pytest.mark.skipif(shutil.which("h2load") is None, reason="needs h2load (Debian: nghttp2-client)")

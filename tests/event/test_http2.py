@@ -74,7 +74,7 @@ def test_an_archive_is_made_while_it_is_sent(server: Background, tmp_path: Path)
     for number in range(5):
         (tmp_path / "directory" / str(number)).write_bytes(LARGE[:100_000])
     with Http2Client(address(server)) as client:
-        answer = client.get("/directory/?archive=tar")
+        answer = client.get("/directory/?download=tar")
         assert answer.status == 200
         assert answer.body.count(LARGE[:1_000]) == 5
 

@@ -315,12 +315,12 @@ def test_a_request_that_is_taken_back() -> None:
 def test_frames_are_taken_some_at_a_time() -> None:
     wire = made(http2_max_concurrent_streams=1_000)
     wire.receive(PREFACE + SETTINGS)
-    data = b"".join(headers(number) for number in range(1, 801, 2))
+    data = b"".join(headers(number) for number in range(1, 1_001, 2))
     assert len(data) > 2 * FEED
     counts = [len(wire.receive(data))]
     while wire.held:
         counts.append(len(wire.receive(b"")))
-    assert sum(counts) == 400
+    assert sum(counts) == 500
     assert max(counts) < 200
 
 
