@@ -2,7 +2,7 @@
 
 h2load asks for one hot file over HTTP/2 in clear text (prior knowledge), on 50 connections with 32 requests under way
 each; what counts is requests per CPU second of the server. In the case ``burst`` a client sends 64 KiB of HEADERS and
-RST_STREAM in pairs, again and again on new connections, while a probe asks for the same file over HTTP/1, 100 times a
+RST_STREAM in pairs, again and again on new connections, while a probe asks for the same file over HTTP/1, 20 times a
 second: its latencies say for how long the server was held up.
 """
 
@@ -38,7 +38,7 @@ COLUMNS = (
 )
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 BURST = 64 * 1024
-PERIOD = 0.01
+PERIOD = 0.05
 """Seconds between two questions of the probe."""
 
 
