@@ -3,9 +3,10 @@
 SCRIPT = """"use strict";
 (() => {
   const PERIOD = 1000, PATIENCE = 3;
-  const STATES = { head: "a request", idle: "the next request", working: "a job", sending: "the client, to read",
-    lingering: "the client, to close", open: "open" };
-  const TROUBLES = { connections_refused: "Connections refused", timeouts: "Time-outs",
+  const STATES = { handshake: "a TLS handshake", head: "a request", idle: "the next request", working: "a job",
+    sending: "the client, to read", lingering: "the client, to close", open: "open" };
+  const TROUBLES = { connections_refused: "Connections refused", connections_shed: "Connections closed for others",
+    requests_limited: "Requests over a rate", handshakes_failed: "TLS handshakes failed", timeouts: "Time-outs",
     jobs_late: "Jobs that came too late", jobs_refused: "Codings and passwords refused",
     helper_deaths: "Helpers that died", descriptors_exhausted: "Times without descriptors",
     mispredictions: "Windows not resident after all", truncated: "Files that became shorter",

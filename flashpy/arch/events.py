@@ -41,7 +41,7 @@ LOG_PATIENCE = 5.0
 """Seconds that the last lines of the access log may take to be written, at the end."""
 
 
-_TOLD = (State.HEAD, State.IDLE, State.WORKING, State.SENDING, State.LINGERING)
+_TOLD = (State.HANDSHAKE, State.HEAD, State.IDLE, State.WORKING, State.SENDING, State.LINGERING)
 """States of connections that there is something to be told of."""
 
 
@@ -75,6 +75,9 @@ class EventDriven:
             Forwarding(server.trusted_proxies, server.client_ip_field) if server.trusted_proxies else None
         )
 
+        per_second = config.limits.requests_per_second_per_client
+        self._rates = Rates(per_second, config.limits.burst_per_client) if per_second else None
+
     def _make_residency(self) -> Residency:
         """What tells whether a window may be sent at once."""
         raise NotImplementedError
@@ -96,16 +99,14 @@ class EventDriven:
 
     def _around(self, site: Answering) -> Answering:
         """What answers, around what the configuration says."""
-        limits, forwarding = self._config.limits, self._forwarding
-        per_second = limits.requests_per_second_per_client
-        rates = Rates(per_second, limits.burst_per_client) if per_second else None
-        if forwarding is None and rates is None:
+        if self._forwarding is None and self._rates is None:
             return site
-        return ClientsSite(site, forwarding, rates, self._now, self._metrics)
+        return ClientsSite(site, self._forwarding, self._rates, self._now, self._metrics)
 
     async def start(self) -> None:
         """See Architecture."""
         runner = await self._start_runner()
+        inner = self._answering(runner)
         config = self._config
         if config.log.access:
             self._log = AccessLog(self._log_source, renderer(config.log.access_format, os.environ))
@@ -114,7 +115,7 @@ class EventDriven:
             asyncio.get_running_loop(),
             config.limits,
             Http1Shared(config.limits, self._tails, config.cache.file_bytes),
-            self._around(self._answering(runner)),
+            self._around(inner),
             runner,
             self._residency,
             self._now,
@@ -124,18 +125,18 @@ class EventDriven:
         )
         if config.server.http2:
             self._service.wires[HTTP2] = self._http2(self._service)
-        self._listeners = self._make_listeners(self._service)
+        self._listeners = self._make_listeners(self._service, inner)
         for listener in self._listeners:
             listener.start()
         self._tick()
 
-    def _make_listeners(self, service: Service) -> list[Listener]:
+    def _make_listeners(self, service: Service, inner: Answering) -> list[Listener]:
         crowd, secured, handshakes, plainly = Crowd(service), self._secured, None, None
         if secured is not None:
             from flashpy.event.handshake import Handshakes  # OpenSSL is for those who use it
 
             handshakes = Handshakes(service, secured.contexts)
-            plainly = self._to_https(service, secured) if self._config.tls.https_redirect else None
+            plainly = self._around(self._to_https(inner, secured)) if self._config.tls.https_redirect else None
         return [
             Listener(service, sock, crowd, self._config.server.is_proxied(address), handshakes)
             if secured is not None and sock.fileno() in secured.listens
@@ -144,12 +145,12 @@ class EventDriven:
             for sock in group
         ]
 
-    def _to_https(self, service: Service, secured: Secured) -> Answering:
+    def _to_https(self, site: Answering, secured: Secured) -> Answering:
         port = self._config.tls.https_port
         for sock in flat(self._sockets):
             if not port and sock.fileno() in secured.listens and sock.family != socket.AF_UNIX:
                 port = sock.getsockname()[1]
-        return ToHttps(service.site, port or 443, known_hosts(self._config))
+        return ToHttps(site, port or 443, known_hosts(self._config))
 
     def _http2(self, service: Service) -> Callable[[Connection], Wire]:
         """What makes the wires of HTTP/2. Its library is imported for those alone who use it, and before a worker gives

@@ -7,7 +7,8 @@ from flashpy.admin.view import View
 from flashpy.cli.figures import ago, count, percent, seconds, size
 
 _TROUBLES = (
-    *("connections_refused", "timeouts", "jobs_late", "jobs_refused", "helper_deaths", "descriptors_exhausted"),
+    *("connections_refused", "connections_shed", "requests_limited", "handshakes_failed", "timeouts"),
+    *("jobs_late", "jobs_refused", "helper_deaths", "descriptors_exhausted"),
     *("mispredictions", "truncated", "faults"),
 )
 

@@ -38,8 +38,8 @@ def _findings(config: Config) -> Iterator[tuple[Keys, str]]:
         yield ("server", "trusted_proxies"), str(error)
     if not isinstance(server.proxy_protocol, bool):
         for address in server.proxy_protocol:
-            if address not in server.bind:
-                yield ("server", "proxy_protocol"), f"{address!r} is none of the addresses of server.bind."
+            if address not in config.addresses:
+                yield ("server", "proxy_protocol"), f"{address!r} is none of the addresses of server.bind and tls.bind."
     if server.proxy_protocol and not server.trusted_proxies:
         yield ("server", "proxy_protocol"), "it takes server.trusted_proxies, the networks of those who may speak it."
     if 0 < limits.bandwidth_per_connection <= limits.min_send_rate:

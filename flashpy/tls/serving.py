@@ -1,6 +1,5 @@
 """The contexts that a configuration asks for."""
 
-from flashpy.errors import ConfigError
 from flashpy.settings import Config
 from flashpy.tls.contexts import Contexts
 from flashpy.tls.material import read_all, read_authorities
@@ -28,12 +27,3 @@ def contexts_for(config: Config, before: Contexts | None = None) -> Contexts | N
     if not settings.self_signed:
         before.renew(read_all(settings))
     return before
-
-
-def renew(contexts: Contexts) -> str:
-    """Read the certificates anew. Empty, or why they cannot be used, in a sentence: then those from before stay."""
-    try:
-        contexts.renew(read_all(contexts.settings))
-    except ConfigError as error:
-        return str(error)
-    return ""

@@ -507,6 +507,19 @@ def test_plain_addresses_lead_to_https(stack: ExitStack, root: Path, authority: 
         assert secure.get().body == b"hello"
 
 
+def test_who_is_led_to_https_counts_too(stack: ExitStack, root: Path, authority: Authority) -> None:
+    """A limit on requests is one on redirects as well, and each request counts once, by whichever way."""
+    limits = {"requests_per_second_per_client": 0.001, "burst_per_client": 3}
+    server = serve(
+        stack, root, authority.issue("one"), limits=limits, https_redirect=True, server={"bind": ["127.0.0.2:0"]}
+    )
+    plainly, securely = (int(url.rpartition(":")[2]) for url in server.urls)
+    with Client(("127.0.0.2", plainly)) as client, TlsClient(("127.0.0.1", securely), authority.context()) as secure:
+        asked = [client.get().status, secure.get().status, client.get().status, secure.get().status]
+        assert asked == [301, 200, 301, 200]
+        assert (client.get().status, secure.get().status) == (429, 429)
+
+
 def test_nobody_is_led_to_a_stranger(stack: ExitStack, root: Path, authority: Authority) -> None:
     pair = authority.issue("one")
     server = stack.enter_context(
