@@ -10,7 +10,7 @@ COPY flashpy flashpy
 COPY helpers helpers
 COPY conf conf
 RUN python -m venv /opt/venv
-RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/venv/bin/pip install --no-cache-dir .
+RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/venv/bin/pip install --no-cache-dir '.[auth,coding,http2,metrics]'
 
 
 FROM python:3.13-slim
