@@ -9,6 +9,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY flashpy flashpy
 COPY helpers helpers
 COPY conf conf
+COPY docs/flashpy.1 docs/flashpy.1
 RUN python -m venv /opt/venv
 RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/venv/bin/pip install --no-cache-dir '.[auth,coding,http2,metrics]'
 
