@@ -85,7 +85,7 @@ def test_addresses_that_are_given_come_first(tmp_path: Path, sockets: list[socke
     port = "0" if how == "environment" else None
     with activated(tmp_path, *given.get(how, []), sockets=sockets[:1], names="web", port=port) as server:
         assert port_of(sockets[0]) != server.port
-        assert "Nobody is served on the socket 'web' that systemd passed; add fd://web to server.bind." in server.stderr
+        assert "Nobody is served on the socket 'web' that systemd passed; add fd://web to server.bind or tls.bind." in server.stderr
 
 
 def test_sockets_by_name(tmp_path: Path, sockets: list[socket.socket]) -> None:
