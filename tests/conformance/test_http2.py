@@ -95,7 +95,7 @@ CONNECTION_ERRORS = {
         PROTOCOL,
     ),
     "5.1.2-too-many-streams": (SETTINGS + b"".join(headers(n, POST, 4) for n in range(1, 2 * LIMIT + 2, 2)), PROTOCOL),
-    "10.5-rapid-reset": (SETTINGS + b"".join(headers(n) + reset(n) for n in range(1, 2 * RESETS + 4, 2)), CALM),
+    "10.5-rapid-reset": (SETTINGS + b"".join(headers(n) + reset(n) for n in range(1, 4 * RESETS, 2)), CALM),
     "10.5-PING-flood": (SETTINGS + frame(Kind.PING, bytes(8)) * (IDLE_FRAMES * 2), CALM),
     "10.5-SETTINGS-flood": (SETTINGS * (IDLE_FRAMES * 2), CALM),
     "10.5-PRIORITY-flood": (SETTINGS + frame(Kind.PRIORITY, bytes(5), 1) * (IDLE_FRAMES * 2), CALM),
