@@ -43,7 +43,8 @@ WHOLE = "trace"
 """The case of the whole log, as it is."""
 CLIENTS = 64
 WARM_UP = 6
-"""Seconds of load at the disk's own speed, so that each server begins with the memory full of what it would keep."""
+"""Seconds of load at the disk's own speed, so that each server begins with the memory full of what it would keep; with
+more memory it takes longer."""
 CLOSING = Head("Connection: close\r\n")
 SERVERS = "flashpy,flashpy-sped,flashpy-mp-8,flashpy-mt,nginx,nginx-aio"
 TO_NGINX = Measure("rate", ("nginx-aio",))
@@ -147,7 +148,7 @@ def turn(number: int, case: str, kind: Kind, plan: Plan) -> Run:
             with running(kind, root, hot, plan.choice, confine.entering(groups)) as server:
                 messages = workload.write(wanted, server, plan.scratch / "messages")
                 load = wrk.Load(CLIENTS, script="replay.lua", arguments=(str(messages.file),), patience=30)
-                wrk.run(server.url(hot[0]), WARM_UP, load)
+                wrk.run(server.url(hot[0]), warm_up(plan.memory), load)
                 with throttled(groups, plan.device) if plan.throttle else nothing():
                     before = server.cpu_seconds()
                     outcome = wrk.run(server.url(hot[0]), plan.seconds, load)
@@ -164,6 +165,11 @@ def turn(number: int, case: str, kind: Kind, plan: Plan) -> Run:
         except (ServerFailedError, OSError) as error:
             run.faults.append(str(error))
     return run
+
+
+def warm_up(memory: int) -> int:
+    """Seconds that it takes to fill so many bytes of memory."""
+    return max(WARM_UP, WARM_UP * memory // confine.MEMORY)
 
 
 def least(messages: workload.Messages, wanted: list[Ask], answered: int) -> int:
@@ -242,7 +248,7 @@ def settings(options: argparse.Namespace, copies: Copies) -> dict[str, object]:
     return {
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "warm-up seconds": WARM_UP,
+        "warm-up seconds": warm_up(options.memory << 20),
         "clients": CLIENTS,
         "copies of the files": copies.copies,
         "memory MiB": options.memory,
