@@ -3,7 +3,6 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,12 +37,6 @@ def activated(
         fds=fds,
         environment={} if port is None else {"PORT": port},
     )
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture
@@ -85,7 +78,8 @@ def test_addresses_that_are_given_come_first(tmp_path: Path, sockets: list[socke
     port = "0" if how == "environment" else None
     with activated(tmp_path, *given.get(how, []), sockets=sockets[:1], names="web", port=port) as server:
         assert port_of(sockets[0]) != server.port
-        assert "Nobody is served on the socket 'web' that systemd passed; add fd://web to server.bind or tls.bind." in server.stderr
+        said = "Nobody is served on the socket 'web' that systemd passed; add fd://web to server.bind or tls.bind."
+        assert said in server.stderr
 
 
 def test_sockets_by_name(tmp_path: Path, sockets: list[socket.socket]) -> None:

@@ -183,7 +183,7 @@ class Connection:
             state = self.state
             request = self._recall(data) if state is _IDLE or state is _NEW else None
             if request is not None:
-                at_once = self._answer_alone(request)
+                at_once = self._answer_alone(request, began)
             elif data:
                 self._receive(data)
             else:
@@ -199,8 +199,8 @@ class Connection:
             ticks = int(held * TICKS)
             if ticks < _SHORTER:
                 service.metrics.hits.counts[_SHORT[ticks]] += 1
-            else:
-                service.metrics.hits.note(held)
+                return
+            service.metrics.hits.note(held)
         if held > STALL:
             what = f"answering {os.fsdecode(request.path)}" if request is not None else "receiving"
             service.metrics.stalls.note(began, held, what)
@@ -386,12 +386,13 @@ class Connection:
         if wire.held:  # the rest has its turn when these have been answered
             self._pause_reading()
 
-    def _answer_alone(self, request: Request) -> bool:
-        """The short way, for a request that has come whole and alone, while nothing else is to be answered: an answer
-        that is at hand leaves at once. One that takes a job goes by the wire. Whether it has begun to leave."""
+    def _answer_alone(self, request: Request, now: float) -> bool:
+        """The short way, for a request that has come now, whole and alone, while nothing else is to be answered: an
+        answer that is at hand leaves at once. One that takes a job goes by the wire. Whether it has begun to leave."""
         service = self._service
-        service.metrics.requests += 1
-        self._touched = now = service.now.monotonic
+        metrics = service.metrics
+        metrics.requests += 1
+        self._touched = now
         outcome = self._site.answer(request, self.client)
         if not isinstance(outcome, Response):
             if self._began is not None:
@@ -400,7 +401,7 @@ class Connection:
             self._wait(request, outcome, now)
             self._flush()
             return False
-        service.metrics.statuses[outcome.head.status] += 1
+        metrics.statuses[outcome.head.status] += 1
         last = outcome.close or not request.keep_alive
         if (whole := service.http1.at_once(request, outcome, last)) is not None:
             progress = Progress.SENT if self._output.send_whole(whole) else Progress.BLOCKED

@@ -6,7 +6,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,6 @@ def root(tmp_path: Path) -> Path:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(BIG)
     return tmp_path
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def serve(stack: ExitStack, root: Path, architecture: str, *, grace: float = 5.0, **sections: Any) -> Background:

@@ -3,7 +3,6 @@
 import io
 import os
 import tarfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,6 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "tree" / "sub" / "large").write_bytes(os.urandom(3 * 2**20 + 17))
     (tmp_path / "index.html").write_text("hello")
     return tmp_path
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """What ends with the test."""
-    with ExitStack() as stack:
-        yield stack
 
 
 def serve(stack: ExitStack, root: Path, architecture: str, **sections: Any) -> Background:

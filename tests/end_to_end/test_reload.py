@@ -31,12 +31,6 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def start(stack: ExitStack) -> Callable[..., Flashpy]:
     """Start servers that watch, which are ended with the test."""
 

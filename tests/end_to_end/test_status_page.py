@@ -1,7 +1,6 @@
 """The status page in a real browser, while the server has something to do."""
 
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,13 +14,6 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
 
 UPDATES = "Number(document.documentElement.dataset.updates || 0)"
 TEXT = "document.getElementById('{}').textContent"
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """What is entered here ends with the test."""
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,6 @@ from tests.running import PATIENCE, Client, Flashpy, eventually, no_descriptors_
 
 BIG = 64 * 2**20
 HALF_A_REQUEST = b"GET / HTTP/1.1\r\nHost: te"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "index.html").write_text("hello")
-    return tmp_path
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def serve(stack: ExitStack, root: Path, **limits: Any) -> Background:

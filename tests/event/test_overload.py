@@ -2,7 +2,6 @@
 
 import resource
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,6 @@ from tests.running import PATIENCE, Client, Flashpy, eventually
 
 HALF = b"GET / HTTP/1.1\r\nHost: te"
 OTHER, THIRD = "127.0.0.2", "127.0.0.3"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "index.html").write_text("hello")
-    return tmp_path
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def serve(stack: ExitStack, root: Path, server: Any = None, **limits: Any) -> Background:

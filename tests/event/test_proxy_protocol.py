@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,6 @@ from tests.running import PATIENCE, Client, Flashpy, eventually
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.2 8080 80\r\n"
 ONLY_192_0_2_1 = [{"allow": ["192.0.2.1"]}]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "index.html").write_text("hello")
-    return tmp_path
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def serve(stack: ExitStack, root: Path, limits: Any = None, site: Any = None, **server: Any) -> Background:

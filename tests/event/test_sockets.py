@@ -8,7 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,12 +19,6 @@ from flashpy.event import sockets as module
 from flashpy.event.sockets import client_of, flat, url_of
 from flashpy.event.unixsockets import _set_mode
 from tests.running import PATIENCE, REPOSITORY, Client
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def listen(addresses: Sequence[str], backlog: int, unix_mode: int | None = None) -> list[socket.socket]:

@@ -1,7 +1,5 @@
 """What all tests of TLS share."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,10 +20,3 @@ def root(tmp_path: Path) -> Path:
     site.mkdir()
     (site / "index.html").write_text("hello")
     return site
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """What is entered here ends with the test."""
-    with ExitStack() as stack:
-        yield stack
