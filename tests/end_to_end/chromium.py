@@ -32,12 +32,15 @@ Message = dict[str, Any]
 
 
 class Received(NamedTuple):
-    """An answer that the page has got. ``cached``: the browser had it already."""
+    """An answer that the page has got. ``cached``: the browser had it already; ``protocol``: how it came, as ALPN
+    names it; ``connection``: which of the browser's connections brought it."""
 
     url: str
     status: int
     fields: dict[str, str]
     cached: bool
+    protocol: str
+    connection: int
 
 
 class Chromium:
@@ -157,7 +160,8 @@ class Chromium:
                 if answer := said.get("response") or said.get("redirectResponse"):
                     fields = {name.lower(): value for name, value in answer["headers"].items()}
                     cached = answer["fromDiskCache"] or said["requestId"] in self._from_memory
-                    self.received.append(Received(answer["url"], answer["status"], fields, cached))
+                    way = answer["protocol"], answer["connectionId"]
+                    self.received.append(Received(answer["url"], answer["status"], fields, cached, *way))
             case "Network.requestServedFromCache":
                 self._from_memory.add(said["requestId"])
             case "Page.lifecycleEvent" if said["name"] == "networkIdle":
