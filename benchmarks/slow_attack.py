@@ -2,7 +2,8 @@
 
 slowhttptest holds 4,000 connections from 127.0.0.1 in each of its modes: heads that do not end (slowloris), bodies that
 do not, requests for very many ranges, answers that are read byte by byte. When the server has closed all of them it
-begins again. Meanwhile a probe from 127.0.0.2 asks for a small page every 100 ms, on a new connection each time.
+begins again. Meanwhile a probe from 127.0.0.2 asks for a small page every 100 ms, on a new connection each time. All
+servers are attacked and asked at the same time, so that what else the machine does befalls them alike.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 from benchmarks import cases, harness, result
@@ -162,10 +165,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-site-") as site:
         os.chmod(site, 0o755)
         roots = cases.make_sites(Path(site), [cases.CASES["1KiB"]])
-        for number, case, kind in harness.turns(options.rounds, list(wanted), kinds):
-            run = turn(number, case, kind, options.seconds, roots["hot"], choice, options.connections)
-            found.runs.append(run)
-            result.report(run, COLUMNS)
+        with ThreadPoolExecutor(len(kinds)) as together:
+            for number, case in product(range(1, options.rounds + 1), wanted):
+                rest = options.seconds, roots["hot"], choice, options.connections
+                for run in [together.submit(turn, number, case, kind, *rest) for kind in kinds]:
+                    found.runs.append(run.result())
+                    result.report(run.result(), COLUMNS)
     result.ratios(found)
     return result.finish(found, options.results)
 
