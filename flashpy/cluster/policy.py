@@ -1,0 +1,29 @@
+"""All policies by name."""
+
+from collections.abc import Callable, Mapping
+
+from flashpy.cluster.balancing import LeastLoaded, RoundRobin, TwoChoices
+from flashpy.cluster.choosing import Asked, Parameters, Policy
+from flashpy.cluster.lard import Lard, LardR
+
+__all__ = ["POLICIES", "Asked", "Parameters", "Policy", "policy"]
+
+POLICIES: Mapping[str, Callable[[Parameters], Policy]] = {
+    "rr": RoundRobin,
+    "wrr": LeastLoaded,
+    "p2c": TwoChoices,
+    "lard": Lard,
+    "lard-r": LardR,
+}
+
+
+def policy(name: str, parameters: Parameters = Parameters()) -> Policy:  # noqa: B008 - it is frozen
+    """A policy of this name, which knows of nothing yet.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    make = POLICIES.get(name)
+    if make is None:
+        raise ValueError(f"There is no policy {name!r}; there are {', '.join(POLICIES)}.")
+    return make(parameters)
