@@ -23,6 +23,7 @@ COMMANDS = {
     "manual": "flashpy.cli.manual",
     "schema": "flashpy.cli.schema",
     "sign": "flashpy.signing",
+    "simulate": "flashpy.cli.simulate",
     "top": "flashpy.cli.top",
     "warm": "flashpy.cli.warm",
 }
