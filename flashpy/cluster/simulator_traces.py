@@ -53,6 +53,8 @@ SHAPES: Mapping[str, Shape] = {
     # these it is 536, 716 and 992 MB, and 17 KB.
     "rice": Shape(37_703, 1_418 * 2**20, exponent=1.37, shift=40, growth=0.228),
     "zipf": Shape(100_000, 2**30),
+    # For hundreds of nodes.
+    "large": Shape(1_000_000, 100 * 2**30),
 }
 
 
