@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,17 @@ LAYERS = {
     "log": 2,
     "loghelper": 2,
     "logs": 2,
+    "cluster": 3,
     "resource": 3,
     "siblings": 4,
     "site": 4,
     "config": 5,
     "event": 5,
     "arch": 6,
+    "cluster/steering": 6,
     "admin": 7,
+    "cluster/front": 7,
+    "cluster/node": 7,
     "server": 7,
     "pytest_plugin": 8,
     "signing": 8,
@@ -53,7 +57,9 @@ LAYERS = {
     "cli": 9,
     "__main__": 10,
 }
-"""The layer of each part of the package: a part may import from parts of lower layers, and from itself."""
+"""The layer of each part of the package: a part may import from parts of lower layers, and from itself.
+
+A part of a part ("cluster/front") may have a layer of its own, and is a part then."""
 
 SAME_LAYER = {
     ("activation", "addresses"),
@@ -68,7 +74,7 @@ SAME_LAYER = {
 IMPURE = {"asyncio", "uvloop", "socket", "ssl", "select", "selectors", "threading", "subprocess", "time"}
 HEAVY = {"asyncio", "uvloop", "msgspec", "httptools", "click", "ssl", "logging", "typing_extensions"}
 PURE = (
-    *("http", "routing", "access", "dispatch", "cache", "resource", "site", "log"),
+    *("http", "routing", "access", "dispatch", "cache", "cluster", "resource", "site", "log"),
     *("addresses", "atoms", "buffers", "errors", "histogram", "metrics", "now", "settings"),
 )
 CPU_LIBRARIES = {
@@ -102,7 +108,13 @@ def imports_of(path: Path) -> Iterator[str]:
 
 def part_of(path: Path) -> str:
     """The part of the package that a module belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return part_named(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def part_named(names: Sequence[str]) -> str:
+    """The part that the names of a module, from the package down, lead to."""
+    inner = "/".join(names[:2])
+    return inner if inner in LAYERS else names[0]
 
 
 def parts_imported(path: Path) -> set[str]:
@@ -111,7 +123,7 @@ def parts_imported(path: Path) -> set[str]:
     for name in imports_of(path):
         first, *rest = name.split(".")
         if first == "flashpy" and rest and not rest[0].startswith("__version"):
-            found.add(rest[0])
+            found.add(part_named(rest))
     return found
 
 
