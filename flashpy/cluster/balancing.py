@@ -1,21 +1,24 @@
-"""Policies that look at the load alone, or not even at that."""
+"""Policies that look at the load alone, or not even at that. A connection stays with the node that it was given to."""
 
 from random import Random
 
-from flashpy.cluster.choosing import Asked, Parameters, Unmapped
+from flashpy.cluster.choosing import Asked, Parameters, Simple, holder
 from flashpy.cluster.nodes import Node, Nodes
 
 
-class RoundRobin(Unmapped):
+class RoundRobin(Simple):
     """One after the other, each as often as its weight says (smooth weighted round robin, as nginx has it)."""
 
     __slots__ = ("_credits",)
 
     def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
         self._credits: dict[str, float] = {}
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The one that has waited longest, by its weight."""
+        if (node := holder(nodes, asked)) is not None:
+            return node
         up = nodes.up()
         if not up:
             return None
@@ -26,28 +29,28 @@ class RoundRobin(Unmapped):
         return chosen
 
 
-class LeastLoaded(Unmapped):
+class LeastLoaded(Simple):
     """WRR as Pai et al. have it: weighted by load. With equal nodes it is least connections."""
 
     __slots__ = ()
 
-    def __init__(self, parameters: Parameters) -> None:
-        pass
-
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The least loaded."""
-        return nodes.least_loaded()
+        return holder(nodes, asked) or nodes.least_loaded()
 
 
-class TwoChoices(Unmapped):
+class TwoChoices(Simple):
     """The less loaded of two at random, which is nearly as good as the least loaded of all (Mitzenmacher, 2001)."""
 
     __slots__ = ("_random",)
 
     def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
         self._random = Random(parameters.seed)
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The less loaded of two."""
+        if (node := holder(nodes, asked)) is not None:
+            return node
         up = nodes.up()
         return nodes.least_loaded(self._random.sample(up, 2) if len(up) > 2 else up)

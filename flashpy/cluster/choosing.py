@@ -5,7 +5,8 @@ from typing import Annotated, NamedTuple, Protocol
 
 from msgspec import Meta, Struct
 
-from flashpy.cluster.nodes import Node, Nodes
+from flashpy.cluster.nodes import MAY_GET, Node, Nodes
+from flashpy.cluster.summary import Summary
 
 Amount = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -52,6 +53,34 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     """Of what is chosen at random."""
 
 
+class Report(Struct, frozen=True):
+    """What a node says of itself, of the time since it said so last. Sums are over the requests that were finished."""
+
+    seconds: float
+    """How long that time was."""
+    done: int = 0
+    """How many requests were finished."""
+    spent: float = 0.0
+    """Seconds from when each was handed over to when it was finished, together."""
+    waited: float = 0.0
+    """Of these, the seconds in which it waited for a helper, a disk or a processor that was busy with others."""
+    loads: int = 0
+    """Reads from the disk."""
+    loading: float = 0.0
+    """Seconds that these took, together, without what they waited in queues."""
+    queued: int = 0
+    """Reads that wait now."""
+    resident: Summary | None = None
+    """The targets in its memory; None: it does not say."""
+
+
+class Thresholds(NamedTuple):
+    """T_low and T_high of Parameters, as they are at present."""
+
+    low: float
+    high: float
+
+
 class Policy(Protocol):
     """Which node a request goes to. Time (seconds, of any origin) and state come as arguments."""
 
@@ -64,11 +93,26 @@ class Policy(Protocol):
     def mapped(self, target: bytes) -> Sequence[str]:
         """The nodes that are believed to hold a target."""
 
+    def report(self, name: str, report: Report) -> None:
+        """A node has said how it is."""
 
-class Unmapped:
-    """The part of a policy that does not care who holds what."""
+    @property
+    def thresholds(self) -> Thresholds:
+        """What the limit of connections is made of (flashpy.cluster.admission)."""
 
-    __slots__ = ()
+
+class Simple:
+    """The part of a policy that keeps nothing in mind: neither who holds what nor how the nodes are."""
+
+    __slots__ = ("_parameters",)
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """As configured."""
+        return Thresholds(self._parameters.t_low, self._parameters.t_high)
 
     def forget(self, name: str) -> None:
         """There is nothing to forget."""
@@ -76,3 +120,12 @@ class Unmapped:
     def mapped(self, target: bytes) -> Sequence[str]:
         """Nobody is believed to hold anything."""
         return ()
+
+    def report(self, name: str, report: Report) -> None:
+        """It does not matter."""
+
+
+def holder(nodes: Nodes, asked: Asked) -> Node | None:
+    """The node that holds the connection of a request, if there is one and it may go on with it."""
+    node = nodes.get(asked.at) if asked.at is not None else None
+    return node if node is not None and MAY_GET[node.standing].kept else None

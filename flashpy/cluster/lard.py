@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from flashpy.cluster.choosing import Asked, Parameters
+from flashpy.cluster.choosing import Asked, Parameters, Simple
 from flashpy.cluster.mapping import Mapping
 from flashpy.cluster.nodes import Node, Nodes
 
 
-class Lard:
+class Lard(Simple):
     """A target belongs to one node: at first to the least loaded, and to another when that one has too much to do."""
 
-    __slots__ = ("_mapping", "_parameters")
+    __slots__ = ("_mapping",)
 
     def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
         self._mapping = Mapping(parameters.mapping_bytes)
-        self._parameters = parameters
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The target's node, unless it is overloaded."""
@@ -39,9 +39,9 @@ class Lard:
 
     def _is_overloaded(self, node: Node, least: Node) -> bool:
         """Whether a target shall move: when others idle, or in any case when clients wait twice as long as is good."""
-        high = self._parameters.t_high
+        low, high = self.thresholds
         pressure = node.pressure
-        return (pressure > high and least.pressure < self._parameters.t_low) or pressure >= 2 * high
+        return (pressure > high and least.pressure < low) or pressure >= 2 * high
 
 
 class LardR(Lard):

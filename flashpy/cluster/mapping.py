@@ -5,7 +5,7 @@ It drops what has not been asked for lately by CLOCK, which stands for LRU every
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from flashpy.cache.clock import Clock
 from flashpy.cluster.nodes import MAY_GET, Node, Nodes
@@ -18,31 +18,32 @@ MEMBER_COST = 8
 class Member:
     """A node as entries refer to it; ``gone`` once it has been forgotten, so nobody has to look for its entries."""
 
-    __slots__ = ("gone", "name")
+    __slots__ = ("gone", "name", "targets")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.gone = False
+        self.targets = 0  # in whose server sets it is
 
 
 class ServerSet:
-    """The nodes that serve one target, and when that last changed."""
+    """The nodes that serve one target, when that last changed, and how often it has been asked for since."""
 
-    __slots__ = ("changed", "cost", "members", "used")
+    __slots__ = ("asked", "changed", "cost", "members", "target", "used")
 
-    def __init__(self, changed: float) -> None:
-        self.members: list[Member] = []
+    def __init__(self, target: bytes, members: list[Member], changed: float) -> None:
+        self.target = target
+        self.members = members
         self.changed = changed
-        self.cost = 0
+        self.asked = 1
+        self.cost = ENTRY_COST + len(target) + MEMBER_COST * len(members)
         self.used = False
 
     def within(self, nodes: Nodes) -> list[Node]:
-        """Those of its members that may be chosen; what has gone is dropped for good."""
+        """Those of its members that may be chosen."""
         found = []
         for member in self.members:
-            if member.gone:
-                self.members = [member for member in self.members if not member.gone]
-            elif (node := nodes.get(member.name)) is not None and MAY_GET[node.standing].chosen:
+            if not member.gone and (node := nodes.get(member.name)) is not None and MAY_GET[node.standing].chosen:
                 found.append(node)
         return found
 
@@ -53,11 +54,14 @@ class Mapping:
     __slots__ = ("_members", "_sets")
 
     def __init__(self, most_bytes: int) -> None:
-        self._sets: Clock[bytes, ServerSet] = Clock(sys.maxsize, most_bytes)
+        self._sets: Clock[bytes, ServerSet] = Clock(sys.maxsize, most_bytes, _left)
         self._members: dict[str, Member] = {}
 
     def __len__(self) -> int:
         return len(self._sets)
+
+    def __iter__(self) -> Iterator[ServerSet]:
+        return iter(self._sets)
 
     @property
     def cost(self) -> int:
@@ -65,23 +69,24 @@ class Mapping:
         return self._sets.cost
 
     def get(self, target: bytes) -> ServerSet | None:
-        """The server set of a target, if it has one. It counts as used."""
+        """The server set of a target, if it has one. It counts as asked for."""
         found = self._sets.get(target)
         if found is not None:
             found.used = True
+            found.asked += 1
         return found
 
     def names(self, target: bytes) -> Sequence[str]:
-        """The names of those that serve a target. It does not count as used."""
+        """The names of those that serve a target. It does not count as asked for."""
         found = self._sets.get(target)
         return [member.name for member in found.members if not member.gone] if found is not None else ()
 
     def put(self, target: bytes, names: Sequence[str], now: float) -> None:
         """These serve a target from now on; nobody else does."""
-        entry = ServerSet(now)
-        entry.members = [self._member(name) for name in names]
-        entry.cost = ENTRY_COST + len(target) + MEMBER_COST * len(names)
-        self._sets.put(target, entry)
+        members = [self._member(name) for name in names]
+        for member in members:
+            member.targets += 1
+        self._sets.put(target, ServerSet(target, members, now))
 
     def forget(self, name: str) -> None:
         """A node serves nothing any more."""
@@ -89,8 +94,19 @@ class Mapping:
         if member is not None:
             member.gone = True
 
+    def targets_of(self, name: str) -> int:
+        """How many targets a node serves."""
+        member = self._members.get(name)
+        return member.targets if member is not None else 0
+
     def _member(self, name: str) -> Member:
         member = self._members.get(name)
         if member is None:
             member = self._members[name] = Member(name)
         return member
+
+
+def _left(entry: ServerSet) -> None:
+    """An entry is no longer there."""
+    for member in entry.members:
+        member.targets -= 1

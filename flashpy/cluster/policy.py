@@ -3,17 +3,24 @@
 from collections.abc import Callable, Mapping
 
 from flashpy.cluster.balancing import LeastLoaded, RoundRobin, TwoChoices
-from flashpy.cluster.choosing import Asked, Parameters, Policy
+from flashpy.cluster.choosing import Asked, Parameters, Policy, Report, Thresholds
+from flashpy.cluster.globalcache import GlobalCache
+from flashpy.cluster.hashing import BoundedHashed, Hashed
 from flashpy.cluster.lard import Lard, LardR
+from flashpy.cluster.persistent import PersistentLard
 
-__all__ = ["POLICIES", "Asked", "Parameters", "Policy", "policy"]
+__all__ = ["POLICIES", "Asked", "Parameters", "Policy", "Report", "Thresholds", "policy"]
 
 POLICIES: Mapping[str, Callable[[Parameters], Policy]] = {
     "rr": RoundRobin,
     "wrr": LeastLoaded,
     "p2c": TwoChoices,
+    "hash": Hashed,
+    "chbl": BoundedHashed,
+    "lb-gc": GlobalCache,
     "lard": Lard,
     "lard-r": LardR,
+    "lard-p": PersistentLard,
 }
 
 
