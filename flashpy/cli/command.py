@@ -20,6 +20,7 @@ COMMANDS = {
     "completions": "flashpy.cli.completion",
     "compress": "flashpy.cli.compress",
     "explain": "flashpy.cli.explain",
+    "lard-haproxy": "flashpy.cli.lard_haproxy",
     "manual": "flashpy.cli.manual",
     "schema": "flashpy.cli.schema",
     "sign": "flashpy.signing",
@@ -35,7 +36,7 @@ COMPLETE = "_FLASHPY_COMPLETE"
 def command_of(word: str) -> click.Command | None:
     """The command of this name. Only now is its module imported: a server would keep all of them in memory."""
     module = COMMANDS.get(word)
-    return getattr(import_module(module), word) if module is not None else None
+    return getattr(import_module(module), word.replace("-", "_")) if module is not None else None
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
