@@ -19,6 +19,13 @@ class Unix(NamedTuple):
     path: str
 
 
+class Packets(NamedTuple):
+    """The path of a Unix socket that keeps the bounds of what is sent (SOCK_SEQPACKET, unix(7)): for a cluster's parts
+    among themselves, not for HTTP."""
+
+    path: str
+
+
 class Inherited(NamedTuple):
     """A socket that this process was started with: its descriptor's number, or the name that systemd gave it."""
 
@@ -50,6 +57,15 @@ def parse(text: str) -> Address:
     if not match or int(match[3]) > 65535:
         raise ValueError(f"{text!r} is no address; write host:port, [ipv6]:port, unix:PATH or fd://N.")
     return Tcp(match[1] or match[2] or "", int(match[3]))
+
+
+def parse_any(text: str) -> Address | Packets:
+    """The same, or what ``packets:PATH`` means, which nobody writes: it is made of a path in the settings.
+
+    Raises:
+        ValueError: it means nothing; the text is one plain sentence.
+    """
+    return Packets(text.removeprefix("packets:")) if text.startswith("packets:") else parse(text)
 
 
 def client_text(address: IPv4Address | IPv6Address) -> str:

@@ -1,7 +1,7 @@
 """Immutable pieces of an answer: bytes, slices of open files, and what is made of these when its turn comes.
 
 A body is an *aggregate* (IO-Lite's word): a tuple of ``bytes``, ``Slice`` and ``Lazy``. Nothing in it ever changes, so
-the same piece may stand in many answers at once.
+the same piece may stand in many answers at once, but for what is ``Piped``: that is there once.
 """
 
 import os
@@ -67,6 +67,36 @@ class Endless(Lazy):
     def __init__(self, take: Callable[[Any, str], None]) -> None:
         super().__init__(0)
         self.take = take
+
+
+class Pipe:
+    """A pipe (pipe(7)) that never waits, closed when the last reference to it goes."""
+
+    __slots__ = ("reading", "writing")
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if hasattr(self, "writing"):
+            os.close(self.reading)
+            os.close(self.writing)
+
+
+class Piped(Lazy):
+    """``length`` bytes that are in a pipe already: they leave by splice(2), once. Who cannot do that has them made
+    bytes."""
+
+    __slots__ = ("pipe",)
+
+    def __init__(self, pipe: Pipe, length: int) -> None:
+        super().__init__(length)
+        self.pipe = pipe
+
+    def make(self, result: Any = None) -> Any:
+        """See Lazy."""
+        data = os.read(self.pipe.reading, self.length)
+        return (data,) if len(data) == self.length else (data, Piped(self.pipe, self.length - len(data)))
 
 
 Ready = bytes | Slice

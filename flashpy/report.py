@@ -48,6 +48,39 @@ class PoolState(Struct):
     queued: int = 0
 
 
+class NodeState(Struct):
+    """A node of a cluster: what it is for, its load (what was handed to it and is not finished); connections handed to
+    it and come back, and requests relayed, ever; the mean delay of late in seconds, and jobs that wait there. First
+    requests by whether they were predicted to be in its memory (hits) and whether that was true."""
+
+    standing: str = ""
+    weight: float = 1.0
+    load: int = 0
+    handed: int = 0
+    returned: int = 0
+    relayed: int = 0
+    delay: float = 0.0
+    queued: int = 0
+    true_hits: int = 0
+    false_hits: int = 0
+    true_misses: int = 0
+    false_misses: int = 0
+
+
+class ClusterState(Struct):
+    """A cluster, by its front-end: how many connections its nodes have and may have together, how many wait, how many
+    have been refused; the targets that are mapped to nodes, and the memory that takes."""
+
+    policy: str = ""
+    active: int = 0
+    most: int = 0
+    waiting: int = 0
+    refused: int = 0
+    targets: int = 0
+    mapping_bytes: int = 0
+    nodes: dict[str, NodeState] = {}
+
+
 class Report(Struct):
     """Counters by name (metrics.COUNTERS), answers by status, histograms by bucket (histogram), stalls by bucket
     (metrics.STALL_BOUNDS) and the worst of them; connections by state, caches, devices and pools by name."""
@@ -63,6 +96,7 @@ class Report(Struct):
     devices: dict[str, DeviceState] = {}
     pools: dict[str, PoolState] = {}
     cpu_seconds: float = 0.0
+    cluster: ClusterState | None = None
 
     @property
     def open_connections(self) -> int:
@@ -94,6 +128,7 @@ def report_of(metrics: Metrics, snapshot: Mapping[str, Any], cpu_seconds: float)
         devices=devices,
         pools=pools,
         cpu_seconds=cpu_seconds,
+        cluster=snapshot.get("cluster"),
     )
 
 
@@ -112,6 +147,7 @@ def merged(reports: Sequence[Report]) -> Report:
         devices=_merged_states(DeviceState, [report.devices for report in reports]),
         pools=_merged_states(PoolState, [report.pools for report in reports]),
         cpu_seconds=sum(report.cpu_seconds for report in reports),
+        cluster=next((report.cluster for report in reports if report.cluster is not None), None),  # of one front-end
     )
 
 
@@ -120,6 +156,7 @@ def what_remains(report: Report) -> Report:
     return msgspec.structs.replace(
         report,
         connections={},
+        cluster=None,
         pools={},
         caches={
             name: CacheState(evictions=cache.evictions, misses=cache.misses) for name, cache in report.caches.items()

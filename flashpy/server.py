@@ -74,6 +74,8 @@ class Server:
             raise StartError("server.reload is for the command line: flashpy --reload.")
         if self.config.admin.bind:
             raise StartError("admin.bind is for the command line: flashpy --admin.")
+        if self.config.cluster.role:
+            raise StartError("cluster.role is for the command line: flashpy front, flashpy node.")
         check_coded_directory(self.config, os.geteuid())
         try:
             server = self.config.server

@@ -3,6 +3,7 @@
 How files are read into them, and what is checked beyond types, is in flashpy.config.
 """
 
+import os
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -242,6 +243,73 @@ class AdminSection(Struct, frozen=True, forbid_unknown_fields=True):
         return int(self.unix_mode, 8) if self.unix_mode else None
 
 
+class NodeSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node of a cluster as its front-end knows it: connections are passed to it through the Unix socket ``handoff``
+    where it is on the same host, else requests are relayed to ``address``, which serves what cannot be passed too."""
+
+    name: str
+    handoff: str = ""
+    address: str = ""
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+
+    @property
+    def host(self) -> str:
+        """By which name it is asked, where nobody has said another (RFC 9110, 7.2)."""
+        return "localhost" if self.address.startswith("unix:") else self.address
+
+
+class PolicySection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which node gets a request (flashpy.cluster.policy)."""
+
+    name: Literal["rr", "wrr", "p2c", "hash", "chbl", "lb-gc", "lard", "lard-r", "lard-p"] = "lard-r"
+    t_low: Annotated[float, Meta(gt=0)] = 25.0
+    t_high: Annotated[float, Meta(gt=0)] = 65.0
+    k: Annotated[float, Meta(ge=0)] = 20.0
+    l_idle: Annotated[float, Meta(ge=0)] = 30.0
+    l_overload: Annotated[float, Meta(gt=0)] = 130.0
+    miss_cost: Annotated[float, Meta(ge=0)] = 50.0
+    bound: Annotated[float, Meta(gt=1)] = 1.25
+    mapping_bytes: Positive = 2**26
+    node_bytes: Positive = 2**25
+
+
+class HealthSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether nodes are well (flashpy.cluster.health)."""
+
+    interval: Seconds = 1.0
+    timeout: Seconds = 2.0
+    rise: Positive = 2
+    fall: Positive = 3
+    path: str = "/"
+    slow_factor: Annotated[float, Meta(ge=0)] = 5.0
+    slow_least: Seconds = 0.1
+    slow_pause: Seconds = 10.0
+
+
+class ClusterSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """A cluster: what this server is in it, and of a front-end the nodes behind it (flashpy.cluster)."""
+
+    role: Literal["", "front", "node"] = ""
+    listen: str = ""
+    idle: Seconds = 1.0
+    control: str = ""
+    connections: Count = 0
+    queue: Count = 1_000
+    queue_timeout: Seconds = 10.0
+    relay_timeout: Seconds = 30.0
+    pool: Count = 32
+    splice: bool = True
+    policy: PolicySection = PolicySection()
+    health: HealthSection = HealthSection()
+    node: tuple[NodeSection, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What is listened at for other parts of the cluster, and for who drives it."""
+        listen = (f"packets:{self.listen}",) if self.listen else ()
+        return (*listen, f"unix:{self.control}") if self.control else listen
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole configuration of one server; immutable."""
 
@@ -254,11 +322,29 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsSection = field(default_factory=LimitsSection)
     log: LogSection = field(default_factory=LogSection)
     admin: AdminSection = field(default_factory=AdminSection)
+    cluster: ClusterSection = field(default_factory=ClusterSection)
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """All addresses to listen on: those for plain HTTP, then those for TLS."""
         return (*self.server.bind, *self.tls.bind)
+
+    @property
+    def architecture(self) -> str:
+        """What serves: a part of a cluster, or one of the four architectures."""
+        return self.cluster.role or self.server.architecture
+
+    @property
+    def subject(self) -> str:
+        """What is served, for people."""
+        if self.cluster.role == "front":
+            return f"the nodes {', '.join(node.name for node in self.cluster.node)}"
+        return os.path.abspath(self.site.root)
+
+    @property
+    def has_helpers(self) -> bool:
+        """Whether disk helpers do what may wait: so that who serves needs no right to any file."""
+        return self.architecture in ("amped", "node")
 
     @property
     def all_sites(self) -> tuple[SiteSection, ...]:

@@ -51,8 +51,10 @@ _HOMES = {
     "sped": "flashpy.arch.sped:Sped",
     "mp": "flashpy.arch.mp:MultiProcess",
     "mt": "flashpy.arch.mt:MultiThreaded",
+    "front": "flashpy.cluster.front.server:Front",
+    "node": "flashpy.cluster.node.server:NodeServer",
 }
-"""Where each architecture is; only the one that is chosen gets imported."""
+"""Where each architecture is, and the parts of a cluster; only the one that is chosen gets imported."""
 
 
 def architecture(
@@ -73,6 +75,6 @@ def architecture(
 
 def load(config: Config) -> Callable[..., Architecture]:
     """Import the architecture that the configuration names, and all that it needs."""
-    module, _, name = _HOMES[config.server.architecture].partition(":")
+    module, _, name = _HOMES[config.architecture].partition(":")
     kind: Callable[..., Architecture] = getattr(importlib.import_module(module), name)
     return kind

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flashpy.access.forwarding import Forwarding
 from flashpy.access.rates import Rates
@@ -34,6 +34,9 @@ from flashpy.site.clients import ClientsSite
 from flashpy.site.sites import Answering, answering, known_hosts
 from flashpy.site.timing import TimedSite
 from flashpy.site.tohttps import ToHttps
+
+if TYPE_CHECKING:
+    from flashpy.event.handshake import Handshakes
 
 _log = logging.getLogger("flashpy")
 
@@ -137,13 +140,27 @@ class EventDriven:
 
             handshakes = Handshakes(service, secured.contexts)
             plainly = self._around(self._to_https(inner, secured)) if self._config.tls.https_redirect else None
+        listener = self._listener
         return [
-            Listener(service, sock, crowd, self._config.server.is_proxied(address), handshakes)
+            listener(service, sock, crowd, self._config.server.is_proxied(address), handshakes)
             if secured is not None and sock.fileno() in secured.listens
-            else Listener(service, sock, crowd, self._config.server.is_proxied(address), site=plainly)
+            else listener(service, sock, crowd, self._config.server.is_proxied(address), site=plainly)
             for address, group in self._sockets.items()
+            if address not in self._config.cluster.addresses
             for sock in group
         ]
+
+    def _listener(
+        self,
+        service: Service,
+        sock: socket.socket,
+        crowd: Crowd,
+        proxied: bool,
+        handshakes: "Handshakes | None" = None,
+        site: Answering | None = None,
+    ) -> Listener:
+        """What accepts at one of the sockets for clients."""
+        return Listener(service, sock, crowd, proxied, handshakes, site)
 
     def _to_https(self, site: Answering, secured: Secured) -> Answering:
         port = self._config.tls.https_port

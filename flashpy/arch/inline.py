@@ -6,7 +6,7 @@ from threading import Lock
 
 from flashpy.buffers import Descriptor
 from flashpy.cache.residency import Residency
-from flashpy.job.kinds import Job, Result, always
+from flashpy.job.kinds import Await, Job, Result, always
 from flashpy.job.perform import perform
 
 
@@ -21,8 +21,11 @@ class InlineRunner:
     """Blocks its caller for as long as a job takes (a job.kinds.Runner)."""
 
     def run(self, job: Job, done: Callable[[Result], None], wanted: Callable[[], bool] = always) -> None:
-        """Do the job and deliver its result before returning."""
-        done(do(job))
+        """Do the job and deliver its result before returning; but for what comes by itself."""
+        if isinstance(job, Await):
+            job.begin(done, wanted)
+        else:
+            done(do(job))
 
 
 class UnlockingRunner:

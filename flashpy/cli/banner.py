@@ -1,7 +1,6 @@
 """What is said at the start."""
 
 import logging
-import os
 import sys
 
 import click
@@ -14,6 +13,8 @@ from flashpy.supervisor.supervisor import Supervisor
 def _workers(config: Config) -> str:
     """Who waits for the disk."""
     helpers, architecture = config.helpers, config.server.architecture
+    if config.cluster.role == "front":
+        return f"the policy {config.cluster.policy.name}"
     if architecture == "amped":
         return f"{helpers.min} to {helpers.max} helpers"
     who = {"mp": f"{config.server.concurrency} processes", "mt": f"{config.server.concurrency} threads"}
@@ -23,13 +24,13 @@ def _workers(config: Config) -> str:
 def show(supervisor: Supervisor) -> None:
     """What is served, where, by how many: a picture on a terminal, a line otherwise."""
     config = supervisor.config
-    root = os.path.abspath(config.site.root)
+    subject = config.subject
     workers = _workers(config)
-    where = "  ".join(supervisor.urls)
+    where = "  ".join(supervisor.urls) or f"unix:{config.cluster.listen}"
     if sys.stderr.isatty():
         bold, dim, end = "\x1b[1m", "\x1b[2m", "\x1b[0m"
         click.echo(
-            f"\n  {bold}flashpy {__version__}{end}  serves {bold}{root}{end}\n"
+            f"\n  {bold}flashpy {__version__}{end}  serves {bold}{subject}{end}\n"
             f"\n  at          {bold}{where}{end}"
             f"\n  works with  {workers}"
             f"\n  access log  {'on' if config.log.access else 'off (--access-log)'}"
@@ -38,4 +39,4 @@ def show(supervisor: Supervisor) -> None:
             err=True,
         )
     else:
-        logging.getLogger("flashpy").info("Serving %s at %s with %s, %s.", root, where, workers, supervisor.sandbox)
+        logging.getLogger("flashpy").info("Serving %s at %s with %s, %s.", subject, where, workers, supervisor.sandbox)

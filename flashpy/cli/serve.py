@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -188,9 +188,14 @@ def serve(
         "admin": {"bind": [admin] if admin else None},
     }
     overrides = presets.lay_under({name: _given(values) for name, values in given.items()}, wanted)
+    run(file, overrides, _show_and_open if opened else show)
+
+
+def run(file: Path | None, overrides: Overrides, announce: Callable[[Supervisor], None] = show) -> NoReturn:
+    """Serve by a file and what was given, until that is to end, and exit."""
     before = inherited()
     passed = before.passed if before else take_passed()
-    announce = _show_and_open if opened and before is None else show
+    announce = announce if before is None else show
     sys.exit(_serve(partial(_configuration, file, overrides, passed), announce, before, passed))
 
 

@@ -16,6 +16,11 @@ class Lard(Simple):
         super().__init__(parameters)
         self._mapping = Mapping(parameters.mapping_bytes)
 
+    @property
+    def mapping(self) -> Mapping:
+        """Who holds which target, for whoever shows it."""
+        return self._mapping
+
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The target's node, unless it is overloaded."""
         least = nodes.least_loaded()

@@ -7,6 +7,7 @@ from flashpy import atoms
 from flashpy.access.attempts import Attempts
 from flashpy.addresses import parse
 from flashpy.config.clients import check_clients
+from flashpy.config.cluster import check_cluster
 from flashpy.config.contradictions import Finding, contradictions
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
@@ -20,9 +21,10 @@ from flashpy.site.plan import SettingError, plan
 def check(config: Config, place: Callable[[Keys], str]) -> None:
     """What a type cannot say."""
     _check_helpers(config.helpers, place)
-    _check_server(config.server, config.tls, place)
+    _check_server(config, place)
     _check_tls(config.tls, config.server, place)
     check_clients(config, place)
+    check_cluster(config, place)
     _check_admin(config, place)
     if config.log.access_format not in ("combined", "json"):
         try:
@@ -125,8 +127,9 @@ def _check_admin(config: Config, place: Callable[[Keys], str]) -> None:
         raise ConfigError(f"{place(('admin', 'bind'))}: admin.bind: {why}.")
 
 
-def _check_server(server: ServerSection, tls: TlsSection, place: Callable[[Keys], str]) -> None:
-    if not server.bind and not tls.bind:
+def _check_server(config: Config, place: Callable[[Keys], str]) -> None:
+    server, tls = config.server, config.tls
+    if not server.bind and not tls.bind and config.cluster.role != "node":
         where = place(("server", "bind"))
         raise ConfigError(f"{where}: server.bind is empty; give at least one address such as 127.0.0.1:8000.")
     _check_addresses("server", server, place)

@@ -28,6 +28,7 @@ _SITE_PATHS = (
 _PATHS = frozenset(
     {"log.access_file", "server.pid_file", "cache.coded_directory"}
     | {"tls.certificate.file", "tls.certificate.key", "tls.client_ca"}
+    | {"cluster.listen", "cluster.control", "cluster.node.handoff"}
     | {f"{site}.{key}" for site in ("site", "sites") for key in _SITE_PATHS}
 )
 """Keys that are paths."""

@@ -129,7 +129,7 @@ class Listener:
         if self._handshakes is not None:
             self._handshakes.begin(sock, client)
             return
-        connection = Connection(service, sock, client, site=self._site, stays=self._site is not None)
+        connection = self._connection(sock, client, self._site)
         connection.start(State.HEAD)
         if service.draining:
             connection.drain()
@@ -144,7 +144,11 @@ class Listener:
             return
         service.connections += 1
         service.metrics.connections_accepted += 1
-        Connection(service, sock, client).start(State.IDLE)
+        self._connection(sock, client, None).start(State.IDLE)
+
+    def _connection(self, sock: socket.SocketType, client: str, site: Answering | None) -> Connection:
+        """A connection in clear, answered by the service's site if none is given."""
+        return Connection(self._service, sock, client, site=site, stays=site is not None)
 
     def _is_trusted(self, client: str) -> bool:
         """Whether a client is a proxy that may say who its clients are. Who is not is told nothing."""

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from fcntl import ioctl
 from termios import TIOCOUTQ
 
-from flashpy.buffers import Lazy, Piece, Slice
+from flashpy.buffers import Lazy, Piece, Piped, Slice
 from flashpy.cache.residency import Residency, window_of
 from flashpy.metrics import Metrics
 from flashpy.now import Now
@@ -18,6 +18,7 @@ TURN = 2 * 2**20
 """Bytes that one connection may send before others have their turn."""
 LOAD_TRIES = 3
 """Times that a window is loaded before it is sent whatever the wait: memory so short that pages go at once."""
+_SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 MISPREDICTED = 0.001
 """A sendfile of a window that was said to be resident should not take this many seconds."""
 
@@ -146,6 +147,8 @@ class Output:
                 first = queue[0]
                 if isinstance(first, Slice):
                     progress = self._send_slice(first)
+                elif isinstance(first, Piped):
+                    progress = self._send_piped(first)
                 elif isinstance(first, Lazy):
                     return Progress.UNMADE
                 else:
@@ -182,6 +185,17 @@ class Output:
                 break
             sent -= len(first)
             queue.pop(0)
+        return Progress.SENT
+
+    def _send_piped(self, piece: Piped) -> Progress:
+        """Send what is in a pipe by splice(2): as much as the socket takes."""
+        sent = os.splice(piece.pipe.reading, self._sock.fileno(), piece.length, flags=_SPLICE)
+        self.sent += sent
+        self._metrics.sent_bytes += sent
+        if sent == piece.length:
+            self.queue.pop(0)
+        else:
+            self.queue[0] = Piped(piece.pipe, piece.length - sent)
         return Progress.SENT
 
     def _send_slice(self, piece: Slice) -> Progress:

@@ -3,7 +3,7 @@
 from flashpy.event.cpupool import CpuPool
 from flashpy.event.helpers import HelperPool
 from flashpy.event.pool import Done, Wanted
-from flashpy.job.kinds import Encode, Job, Verify, always
+from flashpy.job.kinds import Await, Encode, Job, Verify, always
 
 
 class Routing:
@@ -17,7 +17,9 @@ class Routing:
 
     def run(self, job: Job, done: Done, wanted: Wanted = always) -> None:
         """See Runner."""
-        if isinstance(job, Encode | Verify):
+        if isinstance(job, Await):
+            job.begin(done, wanted)
+        elif isinstance(job, Encode | Verify):
             self._cpu.run(job, done, wanted)
         else:
             self._disk.run(job, done, wanted)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from flashpy.addresses import Inherited, Tcp, Unix, parse
+from flashpy.addresses import Inherited, Packets, Tcp, Unix, parse_any
 from flashpy.errors import StartError
 from flashpy.event.unixsockets import listen_unix
 
@@ -54,7 +54,7 @@ def listen(
     """
     before = before or {}
     try:
-        parsed = [parse(address) for address in addresses]
+        parsed = [parse_any(address) for address in addresses]
     except ValueError as error:
         raise StartError(str(error)) from None
     places = [(address, _places(address) if isinstance(address, Tcp) else []) for address in parsed]
@@ -71,6 +71,8 @@ def listen(
                 _listen_tcp(address, found, apart, backlog, sockets)
             elif isinstance(address, Unix):
                 sockets.append(listen_unix(address.path, backlog, unix_mode))
+            elif isinstance(address, Packets):
+                sockets.append(listen_unix(address.path, backlog, unix_mode, socket.SOCK_SEQPACKET))
             else:
                 sockets.append(_take_over(address, backlog, sockets))
             groups.setdefault(text, []).extend(sockets[begin:])

@@ -24,18 +24,18 @@ class _UnixListener(socket.socket):
         super().close()
 
 
-def listen_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
+def listen_unix(path: str, backlog: int, mode: int | None, kind: int = socket.SOCK_STREAM) -> socket.socket:
     """A listening socket at a path, or at an abstract name (which begins with NUL and has no mode).
 
     Raises:
         StartError: it cannot be bound.
     """
-    sock = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _UnixListener(socket.AF_UNIX, kind)
     try:
         if path.startswith("\0"):
             sock.bind(path)
         else:
-            _remove_stale(path)
+            _remove_stale(path, kind)
             sock.bind(path)
             sock.path, sock.owner = os.path.abspath(path), os.getpid()
             if mode is not None:
@@ -76,14 +76,14 @@ def _set_mode(path: str, mode: int) -> None:
         os.close(fd)
 
 
-def _remove_stale(path: str) -> None:
+def _remove_stale(path: str, kind: int) -> None:
     """Remove a socket that nobody listens to any more; anything else stays."""
     try:
         if not stat.S_ISSOCK(os.stat(path, follow_symlinks=False).st_mode):
             return
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.setblocking(False)
         try:
             probe.connect(path)

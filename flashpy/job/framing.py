@@ -45,6 +45,7 @@ def encode_job(job: Job) -> tuple[bytes, list[int]]:
         return _VERIFY.pack(_KIND_VERIFY) + _pack(job), []
     if isinstance(job, Walk):
         return _encode_walk(job), []
+    assert isinstance(job, Translate)
     return _encode_translate(job), []
 
 

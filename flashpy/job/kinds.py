@@ -44,6 +44,7 @@ class Outcome(IntEnum):
     PASSED = 23  # Verify: the password has this hash
     REFUSED = 24  # Verify: it has not
     BUSY = 25  # Encode, Verify: too many wait already; it has not been begun
+    CAME = 27  # Await
     NOT_KEPT = 26  # no result: a helper says of itself that the directory of coded forms does not work
 
 
@@ -162,7 +163,16 @@ DiskJob = Translate | Load | Check | List | Walk
 """What may wait for a disk."""
 CpuJob = Encode | Verify
 """What takes a processor's time."""
-Job = DiskJob | CpuJob
+
+
+class Await(NamedTuple):
+    """Something that comes by itself, such as what another server says: ``begin`` is given whom to call with the result
+    and who knows whether it is still wanted. Nobody performs it."""
+
+    begin: Callable[[Callable[["Result"], None], Callable[[], bool]], None]
+
+
+Job = DiskJob | CpuJob | Await
 
 
 class Result(NamedTuple):

@@ -12,7 +12,7 @@ from _blake2 import blake2b  # hashlib's, which brings OpenSSL with it; and a co
 from functools import partial
 
 from flashpy.buffers import Descriptor
-from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Translate, Verify
+from flashpy.job.kinds import Check, Encode, Identity, Job, List, Load, Outcome, Result, Translate, Verify, Walk
 from flashpy.job.listing import list_directory
 from flashpy.job.places import failure, identity_of, open_place, root_of
 from flashpy.job.walk import walk
@@ -34,7 +34,10 @@ def perform(job: Job) -> Result:
             from flashpy.job import cpu  # a disk helper has no use for it
 
             return cpu.perform(job)
-        return list_directory(job) if isinstance(job, List) else walk(job)
+        if isinstance(job, List):
+            return list_directory(job)
+        assert isinstance(job, Walk)
+        return walk(job)
     except (OSError, MemoryError) as error:
         return failure(error)
 

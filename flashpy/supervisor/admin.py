@@ -18,6 +18,7 @@ from flashpy import landlock
 from flashpy.addresses import Tcp, parse
 from flashpy.admin.status import Status
 from flashpy.errors import StartError
+from flashpy.event.link import BadMessage, Link
 from flashpy.event.sockets import flat, url_of
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
@@ -26,7 +27,7 @@ from flashpy.server import new_event_loop
 from flashpy.settings import AdminSection, LogSection
 from flashpy.supervisor.backoff import Backoff
 from flashpy.supervisor.generation import Generation
-from flashpy.supervisor.messages import BadMessage, Link, Ready
+from flashpy.supervisor.messages import Ready
 from flashpy.supervisor.reactor import Reactor, leave_descriptors, leave_signals
 
 _log = logging.getLogger("flashpy.admin")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from flashpy.admin.status import WorkerState
+from flashpy.event.link import Link
 from flashpy.event.programs import Child
 from flashpy.event.service import Secured
 from flashpy.event.sockets import Sockets, flat, urls_of
@@ -16,7 +17,7 @@ from flashpy.server import secured
 from flashpy.settings import Config
 from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.backoff import Backoff
-from flashpy.supervisor.messages import FromWorker, Link
+from flashpy.supervisor.messages import FromWorker
 from flashpy.supervisor.reactor import Timer
 from flashpy.tls.contexts import Contexts
 from flashpy.tls.material import Stamps
@@ -98,7 +99,7 @@ class Generation:
     def confined(self) -> bool:
         """Whether workers and helpers are to give up their rights; of the architectures, only AMPED's workers need
         none."""
-        return self.config.server.sandbox and self.config.server.architecture == "amped"
+        return self.config.server.sandbox and self.config.has_helpers
 
     @property
     def roots(self) -> list[bytes]:
@@ -122,7 +123,8 @@ class Generation:
     @property
     def urls(self) -> list[str]:
         """Where it is reached."""
-        return urls_of(self.sockets, self.config.tls.bind)
+        public = {address: self.sockets[address] for address in self.config.addresses}
+        return urls_of(public, self.config.tls.bind)
 
     @property
     def all_sockets(self) -> Sockets:

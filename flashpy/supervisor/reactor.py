@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from flashpy.supervisor.messages import Link
+from flashpy.event.link import Link
 
 _log = logging.getLogger("flashpy.supervisor")
 

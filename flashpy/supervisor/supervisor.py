@@ -51,6 +51,8 @@ _log = logging.getLogger("flashpy.supervisor")
 
 LOOK = 1.0
 """Seconds between two looks at how all are."""
+PRIVATE = 0o600
+"""The mode of sockets for a cluster's own use, unless ``server.unix_mode`` says another."""
 EXIT_INTERRUPTED = 130
 
 
@@ -125,7 +127,7 @@ class Supervisor:
     @property
     def status(self) -> str:
         """What it does, in one line."""
-        return f"Serving {os.path.abspath(self.config.site.root)} at {' '.join(self.urls)}"
+        return f"Serving {self.config.subject} at {' '.join(self.urls)}"
 
     @property
     def admin_listeners(self) -> list[socket.socket]:
@@ -202,6 +204,7 @@ class Supervisor:
         contexts = contexts_for(config, self._now.contexts if self._now else None)
         sockets = listen(config.addresses, server.backlog, server.unix_permissions, before)
         try:
+            sockets |= listen(config.cluster.addresses, server.backlog, server.unix_permissions or PRIVATE, before)
             admin_sockets = listen(config.admin.bind, server.backlog, config.admin.unix_permissions, before)
         except StartError:
             close_all(flat({address: group for address, group in sockets.items() if address not in before}))

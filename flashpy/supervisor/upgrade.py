@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from flashpy.activation import Passed
-from flashpy.addresses import Unix, parse
+from flashpy.addresses import Packets, Unix, parse_any
 from flashpy.errors import StartError
+from flashpy.event.link import BadMessage, Link
 from flashpy.event.sockets import Sockets, close_all
 from flashpy.event.unixsockets import own
-from flashpy.supervisor.messages import BadMessage, Link, Ready, Taken
+from flashpy.supervisor.messages import Ready, Taken
 from flashpy.supervisor.reactor import Reactor
 
 _log = logging.getLogger("flashpy.supervisor")
@@ -131,7 +132,7 @@ def inherited() -> Inherited | None:
 
 def _listener(address: str, number: int) -> socket.socket:
     os.set_inheritable(number, False)
-    return own(number) if isinstance(parse(address), Unix) else socket.socket(fileno=number)
+    return own(number) if isinstance(parse_any(address), Unix | Packets) else socket.socket(fileno=number)
 
 
 class Predecessor:

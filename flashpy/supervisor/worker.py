@@ -17,6 +17,7 @@ from msgspec import Struct
 from flashpy import landlock
 from flashpy.arch.architecture import Architecture, architecture
 from flashpy.errors import ConfigError, StartError
+from flashpy.event.link import MOST, BadMessage, Link
 from flashpy.event.programs import Program, Starter
 from flashpy.event.service import Secured, Successor
 from flashpy.event.sockets import Sockets, flat
@@ -25,11 +26,8 @@ from flashpy.report import report_of
 from flashpy.server import new_event_loop
 from flashpy.settings import Config
 from flashpy.supervisor.messages import (
-    MOST,
-    BadMessage,
     Counted,
     Failed,
-    Link,
     NotStarted,
     Ready,
     Renewed,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import NoReturn, Protocol
 
 from flashpy.errors import StartError
+from flashpy.event.link import BadMessage, Link
 from flashpy.event.programs import Child, encode_arguments, spawn, watch_arguments
 from flashpy.logs import set_up
 from flashpy.privileges import Identity, drop_privileges
@@ -18,11 +19,9 @@ from flashpy.report import Report, merged, what_remains
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
 from flashpy.supervisor.limits import grow_descriptor_table
 from flashpy.supervisor.messages import (
-    BadMessage,
     Counted,
     Failed,
     FromWorker,
-    Link,
     NotStarted,
     Ready,
     Retire,
@@ -90,7 +89,7 @@ class Workers:
         Raises:
             StartError: they cannot be run.
         """
-        if generation.config.server.architecture == "amped":
+        if generation.config.has_helpers:
             generation.disks += [self._spawn_disk(generation) for _ in range(count)]
 
     def start(self, generation: Generation, number: int) -> None:

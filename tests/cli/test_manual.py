@@ -54,6 +54,7 @@ def test_every_option_and_key_is_there() -> None:
     names = {(*filter(None, key.section.strip("[]").split(".")), key.name) for key in keys()}
     assert names == set(comments_in(commented())) - {
         ("site", "rule"), ("site", "mount"), ("site", "route"), ("site", "access"), ("tls", "certificate"),
+        ("cluster", "node"),
     }  # fmt: skip
     assert all(key.meaning and key.kind for key in keys())
 

@@ -61,10 +61,11 @@ def leaves_of(value: object) -> int:
 def test_the_examples_of_tables_in_arrays_can_be_used(write: Callable[[str], Path]) -> None:
     """All their keys are there, and what is said to be the default is."""
     text = EXAMPLE.read_text()
-    arrays = re.sub(r"^(rule|mount|route|access|certificate) = .*\n", "", text, flags=re.M)
-    config = load(write(re.sub(r"^#(?=\[|\w+ = )", "", arrays, flags=re.M)), {"tls": {"bind": ["127.0.0.1:0"]}})
+    arrays = re.sub(r"^(rule|mount|route|access|certificate|node) = .*\n", "", text, flags=re.M)
+    given = {"tls": {"bind": ["127.0.0.1:0"]}, "cluster": {"role": "front"}}
+    config = load(write(re.sub(r"^#(?=\[|\w+ = )", "", arrays, flags=re.M)), given)
     examples = tomllib.loads(re.sub(r"^#(?=\[|\w+ = )", "", text[text.index("\n#[[") :], flags=re.M))
-    assert set(examples) == {"site", "tls"}
+    assert set(examples) == {"site", "tls", "cluster"}
     for above, tables in examples.items():
         for name, (example,) in tables.items():
             (section,) = getattr(getattr(config, above), name)

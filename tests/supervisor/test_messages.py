@@ -6,19 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from flashpy.event.link import MOST, BadMessage, Link
 from flashpy.report import Report
-from flashpy.supervisor.messages import (
-    MOST,
-    BadMessage,
-    Counted,
-    FromWorker,
-    Link,
-    Ready,
-    Retire,
-    Taken,
-    ToWorker,
-    Wanted,
-)
+from flashpy.supervisor.messages import Counted, FromWorker, Ready, Retire, Taken, ToWorker, Wanted
 
 Pair = tuple[Link[ToWorker], Link[FromWorker]]
 

@@ -1,0 +1,156 @@
+"""Chooses a node for each request, and lets those wait for whom the nodes have no room (admission control: Pai et al.,
+ASPLOS 1998, section 2.4)."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from flashpy.cluster.admission import limit
+from flashpy.cluster.front.member import Member
+from flashpy.cluster.front.placement import Placement
+from flashpy.cluster.health import outliers
+from flashpy.cluster.messages import Reported
+from flashpy.cluster.nodes import Nodes, Standing
+from flashpy.cluster.policy import Asked, Parameters, policy
+from flashpy.now import Now
+from flashpy.settings import ClusterSection, PolicySection
+
+_log = logging.getLogger("flashpy.cluster")
+
+Placed = Callable[[Placement | None], None]
+"""Is told the placement; None: no node may serve, or too many wait."""
+Wanted = Callable[[], bool]
+
+
+class _Waiting(NamedTuple):
+    asked: Asked
+    placed: Placed
+    wanted: Wanted
+    until: float
+
+
+class Dispatcher:
+    """The nodes, the policy, and who waits."""
+
+    def __init__(self, settings: ClusterSection, members: Iterable[Member], now: Now) -> None:
+        self._settings = settings
+        self.now = now
+        self.policy_name = settings.policy.name
+        self.policy = policy(settings.policy.name, parameters_of(settings.policy))
+        self.members = {member.name: member for member in members}
+        self.nodes = Nodes([member.node for member in self.members.values()])
+        self._waiting: deque[_Waiting] = deque()
+        self.active = 0  # connections and requests that nodes have
+        self.most = 0
+        self.refused = 0  # ever, because no node was up or too many waited
+        self._review()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def place(self, asked: Asked, placed: Placed, wanted: Wanted) -> bool:
+        """Choose a node: at once, or when there is room. Whether ``placed`` has been called already."""
+        if not self._waiting and (self.active < self.most or not self.nodes.up()):
+            placed(self._choose(asked))
+            return True
+        if len(self._waiting) >= self._settings.queue:
+            self.refused += 1
+            placed(None)
+            return True
+        until = self.now.monotonic + self._settings.queue_timeout
+        self._waiting.append(_Waiting(asked, placed, wanted, until))
+        return False
+
+    def release(self, member: Member, count: int = 1) -> None:
+        """A node is done with so many of what it was given."""
+        count = min(count, int(member.node.load))
+        member.node.load -= count
+        self.active -= count
+        self._admit()
+
+    def lose(self, member: Member) -> None:
+        """A node is gone, and its memory with it."""
+        if member.health.alive:
+            _log.warning("The node %s is gone.", member.name)
+        member.health.lost()
+        self.policy.forget(member.name)
+        self.review(member)
+
+    def report(self, member: Member, reported: Reported) -> None:
+        """A node on this host has said how it is."""
+        member.reported = reported
+        member.health.met()
+        report = reported.report
+        if report.done:
+            member.health.took(report.spent / report.done)
+        self.policy.report(member.name, report)
+        self.review(member)
+
+    def review(self, member: Member) -> None:
+        """Something has become known of a node: let it be what it now is."""
+        standing = member.health.standing(self.now.monotonic)
+        before = member.node.standing
+        if standing is before:
+            return
+        _log.info("The node %s is %s.", member.name, standing.value)
+        if standing is Standing.DOWN and not member.health.alive:
+            self.policy.forget(member.name)
+        member.node.standing = standing
+        self._review()
+
+    def tick(self) -> None:
+        """Once a second: slow nodes, and who has waited for too long."""
+        now = self.now.monotonic
+        for member in self.members.values():
+            self.review(member)
+        up = [self.members[node.name] for node in self.nodes.up()]
+        for name in outliers([(member.name, member.health.delay) for member in up], self._settings.health):
+            member = self.members[name]
+            delay = member.health.delay or 0.0
+            pause = member.health.eject(now)
+            _log.warning("The node %s is slow (%.0f ms) and gets nothing for %.0f s.", name, 1000 * delay, pause)
+            self.review(member)
+        while self._waiting and (self._waiting[0].until <= now or not self.nodes.up()):
+            self.refused += 1
+            self._tell(self._waiting.popleft(), None)
+        self._review()
+
+    def _review(self) -> None:
+        """It may be others now that are up."""
+        thresholds = self.policy.thresholds
+        self.most = self._settings.connections or limit(len(self.nodes.up()), thresholds.low, thresholds.high)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let in who waits, as far as there is room."""
+        while self._waiting and self.active < self.most and self.nodes.up():
+            waiting = self._waiting.popleft()
+            if waiting.wanted():
+                waiting.placed(self._choose(waiting.asked))
+
+    def _tell(self, waiting: _Waiting, placement: Placement | None) -> None:
+        if waiting.wanted():
+            waiting.placed(placement)
+
+    def _choose(self, asked: Asked) -> Placement | None:
+        before = self.policy.mapped(asked.target)
+        node = self.policy.choose(self.nodes, asked, self.now.monotonic)
+        if node is None:
+            self.refused += 1
+            return None
+        after = self.policy.mapped(asked.target)
+        for name in before:
+            if name not in after and (other := self.members.get(name)) is not None and other.passing is not None:
+                other.passing.disown(asked.target)
+        node.load += 1
+        self.active += 1
+        return Placement(self.members[node.name], node.name in before, not after, self.release)
+
+
+def parameters_of(section: PolicySection) -> Parameters:
+    """A policy's parameters, as the settings have them."""
+    given = {name: getattr(section, name) for name in section.__struct_fields__ if name != "name"}
+    return Parameters(**given)

@@ -1,0 +1,31 @@
+"""A node as the front-end deals with it: what the policy sees of it, whether it is well, and how it is reached."""
+
+from typing import TYPE_CHECKING
+
+from flashpy.cluster.health import Health
+from flashpy.cluster.messages import Reported
+from flashpy.cluster.nodes import Node, Standing
+from flashpy.settings import HealthSection, NodeSection
+
+if TYPE_CHECKING:
+    from flashpy.cluster.front.backend import Backend
+    from flashpy.cluster.front.passing import Passing
+
+
+class Member:
+    """``node`` is in the policy's collection. ``passing`` and ``backend`` are the ways to it, those that it has."""
+
+    def __init__(self, section: NodeSection, health: HealthSection) -> None:
+        self.name = section.name
+        self.section = section
+        self.node = Node(section.name, section.weight, standing=Standing.DOWN)
+        self.health = Health(health)
+        self.passing: Passing | None = None
+        self.backend: Backend | None = None
+        self.reported: Reported | None = None  # the latest
+        self.handed = 0  # connections, ever
+        self.returned = 0  # of these, those that came back
+        self.relayed = 0  # requests, ever
+
+    def __repr__(self) -> str:
+        return f"<Member {self.node!r}>"

@@ -1,0 +1,121 @@
+"""The link to one process of a node on this host: hears what it says, and knows how many connections it has."""
+
+import asyncio
+import logging
+import os
+import socket
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from flashpy.cluster.messages import ROOM, Back, Finished, FromNode, Leaving, Reported
+from flashpy.event.link import BadMessage, Link
+from flashpy.job.programs import send_with
+
+_log = logging.getLogger("flashpy.cluster")
+_encode = msgspec.msgpack.encode
+
+AT_A_TIME = 64
+"""Messages that are heard before others have their turn."""
+
+
+class Hearer(Protocol):
+    """Who is told what the node says."""
+
+    def back(self, fd: int, client: str, data: bytes) -> None:
+        """A connection has come back."""
+
+    def let_go(self, count: int) -> None:
+        """So many connections are the node's no more."""
+
+    def reported(self, message: Reported) -> None:
+        """It has said how it is."""
+
+    def leaving(self, link: "NodeLink") -> None:
+        """It is about to end: what it has it answers or gives back, and it is to be handed no more."""
+
+    def broken(self, link: "NodeLink") -> None:
+        """It is gone."""
+
+
+class NodeLink:
+    """Connected to a node's socket."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: str, name: str, hearer: Hearer) -> None:
+        """
+        Raises:
+            OSError: nobody is there yet, or has too many to accept.
+        """
+        self._loop = loop
+        self._name = name
+        self._hearer = hearer
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._sock.setblocking(False)
+            self._sock.connect(path)
+        except OSError:
+            self._sock.close()
+            raise
+        self._link: Link[FromNode] = Link(self._sock, FromNode, ROOM, binary=True)
+        self.held = 0  # connections that the node has from here
+        self.heard = loop.time()
+        loop.add_reader(self._sock.fileno(), self._readable)
+
+    def fileno(self) -> int:
+        """The descriptor, to be waited for."""
+        return self._sock.fileno()
+
+    def send(self, message: Struct, fds: list[int]) -> None:
+        """Send a message, and copies of descriptors.
+
+        Raises:
+            OSError: there is no room for it now, or the node is gone.
+        """
+        send_with(self._sock, [_encode(message)], fds)
+
+    def close(self) -> None:
+        """Part with the node."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_writer(self._sock.fileno())
+            self._link.close()
+
+    def _readable(self) -> None:
+        try:
+            for _ in range(AT_A_TIME):
+                if self._sock.fileno() < 0:
+                    return
+                received = self._link.receive()
+                if received is None:
+                    self._hearer.broken(self)
+                    return
+                self.heard = self._loop.time()
+                self._hear(*received)
+        except BlockingIOError:
+            return
+        except (OSError, BadMessage) as error:
+            _log.error("The node %s cannot be understood: %s.", self._name, error)
+            self._hearer.broken(self)
+
+    def _hear(self, message: FromNode, fds: list[int]) -> None:
+        match message:
+            case Back(client, data) if fds:
+                self._hearer.back(fds.pop(), client, data)
+                self._let_go(1)
+            case Back():
+                _log.warning("A connection is lost: out of descriptors.")
+                self._let_go(1)
+            case Finished(count):
+                self._let_go(count)
+            case Reported():
+                self._hearer.reported(message)
+            case Leaving():
+                self._hearer.leaving(self)
+        for fd in fds:  # none belongs to these
+            os.close(fd)
+
+    def _let_go(self, count: int) -> None:
+        count = max(0, min(count, self.held))
+        self.held -= count
+        self._hearer.let_go(count)

@@ -1,0 +1,39 @@
+"""How a cluster is, as its front-end knows it."""
+
+from flashpy.cluster.front.dispatcher import Dispatcher
+from flashpy.cluster.front.member import Member
+from flashpy.report import ClusterState, NodeState
+
+
+def state_of(dispatcher: Dispatcher) -> ClusterState:
+    """All of it, for reports."""
+    mapping = getattr(dispatcher.policy, "mapping", None)
+    return ClusterState(
+        policy=dispatcher.policy_name,
+        active=dispatcher.active,
+        most=dispatcher.most,
+        waiting=dispatcher.waiting,
+        refused=dispatcher.refused,
+        targets=len(mapping) if mapping is not None else 0,
+        mapping_bytes=mapping.cost if mapping is not None else 0,
+        nodes={member.name: _node(member) for member in dispatcher.members.values()},
+    )
+
+
+def _node(member: Member) -> NodeState:
+    reported = member.reported
+    true_hits, false_hits, true_misses, false_misses = reported.predictions if reported is not None else (0, 0, 0, 0)
+    return NodeState(
+        standing=member.node.standing.value,
+        weight=member.node.weight,
+        load=int(member.node.load),
+        handed=member.handed,
+        returned=member.returned,
+        relayed=member.relayed,
+        delay=member.health.delay or 0.0,
+        queued=reported.report.queued if reported is not None else 0,
+        true_hits=true_hits,
+        false_hits=false_hits,
+        true_misses=true_misses,
+        false_misses=false_misses,
+    )

@@ -1,0 +1,88 @@
+"""Whether a node is well, as checks and what becomes of requests tell. Pure: the time is an argument.
+
+The names are HAProxy's (rise, fall) and Envoy's (outlier ejection).
+"""
+
+from collections.abc import Iterable
+from statistics import median
+
+from flashpy.cluster.nodes import Standing
+from flashpy.settings import HealthSection
+
+SMOOTHING = 0.2
+"""The part that the latest delay has in the mean."""
+MOST_EJECTIONS = 8
+"""Ejections in a row after which the pause grows no more."""
+
+
+class Health:
+    """What is known of one node. It is down until it has shown that it lives."""
+
+    def __init__(self, settings: HealthSection) -> None:
+        self._settings = settings
+        self._in_a_row = 0  # checks that contradict what it is taken for
+        self._ejected_until = float("-inf")
+        self._ejections = 0
+        self.alive = False
+        self.draining = False  # somebody wants it to leave
+        self.delay: float | None = None  # a mean of late, in seconds: how long it makes others wait
+
+    def standing(self, now: float) -> Standing:
+        """What the node is for."""
+        if not self.alive or now < self._ejected_until:
+            return Standing.DOWN
+        return Standing.DRAINING if self.draining else Standing.UP
+
+    def checked(self, passed: bool) -> None:
+        """A check has passed, or has failed."""
+        if passed is self.alive:
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row >= (self._settings.rise if passed else self._settings.fall):
+            self._become(passed)
+
+    def met(self) -> None:
+        """It is there beyond doubt: no further checks are needed."""
+        self._become(True)
+
+    def lost(self) -> None:
+        """It is gone beyond doubt: its connection is broken, or nobody listens there."""
+        self._become(False)
+
+    def _become(self, alive: bool) -> None:
+        if alive is not self.alive:
+            self.alive = alive
+            self.delay = None
+        self._in_a_row = 0
+
+    def took(self, seconds: float) -> None:
+        """It has made somebody wait for so long."""
+        self.delay = seconds if self.delay is None else self.delay + SMOOTHING * (seconds - self.delay)
+
+    def eject(self, now: float) -> float:
+        """It is slow: leave it alone for a while, each time for longer. For how many seconds."""
+        self._ejections = min(self._ejections + 1, MOST_EJECTIONS)
+        pause = self._settings.slow_pause * self._ejections
+        self._ejected_until = now + pause
+        self.delay = None
+        return pause
+
+    def behaved(self) -> None:
+        """It has not been slow for long."""
+        self._ejections = max(0, self._ejections - 1)
+
+
+def outliers(nodes: Iterable[tuple[str, float | None]], settings: HealthSection) -> list[str]:
+    """The nodes (name and mean delay) that are slow beside the others, the slowest first: fewer than half of them, for
+    when most are slow it is not their fault."""
+    known = [(delay, name) for name, delay in nodes if delay is not None]
+    if not settings.slow_factor or len(known) < 2:
+        return []
+    known.sort(reverse=True)
+    found = []
+    for delay, name in known[: (len(known) - 1) // 2 or 1]:
+        usual = median(other for other, another in known if another != name)
+        if delay > max(settings.slow_least, settings.slow_factor * usual):
+            found.append(name)
+    return found

@@ -1,0 +1,75 @@
+"""What a front-end and a node on the same host tell each other, on an event.link (MessagePack). Pure.
+
+    front-end                                   node
+       | Handed + the client's socket   -------> |  it answers the client directly
+       | Disowned                       -------> |
+       | <-------   Back + the client's socket   |  a request on it may be another's, or it has been idle for long
+       | <-------                     Finished   |  connections that have ended
+       | <-------                     Reported   |  once a second: also the sign that the node lives
+       | <-------                      Leaving   |  it is about to end; who takes its place listens already
+
+1. A node answers the first request that it is handed, whoever's it is: so no request goes back and forth.
+2. What comes later on that connection it answers as well if the target has been handed to it before and has not been
+   disowned since, or if the connection ``stays``. Else the connection goes back with the bytes that it has read, and
+   the front-end chooses again.
+3. A connection between two requests goes back too, after a while: then it is no load of the node's any more.
+4. Each connection that was handed comes back once, or is finished once. When a link breaks, all are finished.
+"""
+
+from msgspec import Struct
+
+from flashpy.cluster.choosing import Report
+
+ROOM = 160 * 1024
+"""Bytes of a message at most: well below what a packet of a Unix socket can have (net.core.wmem_default)."""
+
+
+class Handed(Struct, tag=True, array_like=True):
+    """A client's connection (its address as text) with what has been read from it, which begins with a request.
+
+    ``expected``: the node is believed to have the target in memory. ``stays``: all that comes on the connection is the
+    node's, for whoever chooses does not look at targets.
+    """
+
+    client: str
+    data: bytes
+    expected: bool = False
+    stays: bool = False
+
+
+class Disowned(Struct, tag=True, array_like=True):
+    """These targets are others' now."""
+
+    targets: list[bytes]
+
+
+class Back(Struct, tag=True, array_like=True):
+    """A connection that was handed comes back, with what has been read from it and not been answered."""
+
+    client: str
+    data: bytes
+
+
+class Finished(Struct, tag=True, array_like=True):
+    """So many connections that were handed have ended."""
+
+    count: int
+
+
+class Reported(Struct, tag=True, array_like=True):
+    """How a node is. ``held`` are the connections that it has from this link, ``others`` those from elsewhere.
+    ``predictions`` count the first requests of the connections that were handed to it since it began, as in
+    cluster.affinity: true hits, false hits, true misses, false misses."""
+
+    held: int
+    others: int
+    report: Report
+    predictions: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+class Leaving(Struct, tag=True, array_like=True):
+    """Hand over no more on this link: connect anew."""
+
+
+ToNode = Handed | Disowned
+FromNode = Back | Finished | Reported | Leaving

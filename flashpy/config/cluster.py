@@ -1,0 +1,67 @@
+"""What is wrong with a cluster's settings that a type cannot say."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from flashpy.addresses import Inherited, parse
+from flashpy.config.files import Keys, dotted
+from flashpy.errors import ConfigError
+from flashpy.settings import ClusterSection, Config
+
+Finding = tuple[Keys, str]
+"""A key, and what is wrong with it in a sentence."""
+
+
+def check_cluster(config: Config, place: Callable[[Keys], str]) -> None:
+    """Refuse what no part of a cluster can work with.
+
+    Raises:
+        ConfigError: with the first that is found.
+    """
+    for keys, why in _findings(config):
+        raise ConfigError(f"{place(keys)}: {dotted(keys)}: {why}")
+
+
+def _findings(config: Config) -> Iterator[Finding]:
+    cluster, server = config.cluster, config.server
+    if cluster.role and (server.architecture != "amped" or server.workers != 1 or server.reload):
+        yield ("cluster", "role"), "it takes one worker of the architecture amped, without server.reload."
+    if cluster.role == "front":
+        yield from _front(config, cluster)
+    elif cluster.control or cluster.node:
+        key = "control" if cluster.control else "node"
+        yield ("cluster", key), "it is for a front-end alone; start it with `flashpy front`."
+    if cluster.role == "node":
+        if not cluster.listen and not config.addresses:
+            yield ("cluster", "listen"), "a node takes this, or server.bind: else nobody reaches it."
+    elif cluster.listen:
+        yield ("cluster", "listen"), "it is for a node alone; start it with `flashpy node`."
+
+
+def _front(config: Config, cluster: ClusterSection) -> Iterator[Finding]:
+    if not cluster.node:
+        yield ("cluster", "node"), "a front-end takes at least one; write [[cluster.node]] with a name and an address."
+    if config.limits.requests_per_second_per_client:
+        rate = ("limits", "requests_per_second_per_client")
+        yield rate, "a front-end does not see all requests; set it at the nodes."
+    for name, count in Counter(node.name for node in cluster.node).items():
+        if count > 1:
+            yield ("cluster", "node"), f"{count} nodes are called {name!r}; each takes a name of its own."
+    for number, node in enumerate(cluster.node):
+        keys: Keys = ("cluster", "node", str(number))
+        if not node.handoff and not node.address:
+            yield keys, f"the node {node.name} takes handoff or address: else nobody reaches it."
+        elif not node.address and (config.tls.bind or config.server.http2):
+            yield keys, f"the node {node.name} takes an address: what comes by TLS or HTTP/2 can only be relayed."
+        if node.address and (why := _why_no_address(node.address)):
+            yield (*keys, "address"), why
+
+
+def _why_no_address(text: str) -> str:
+    try:
+        address = parse(text)
+    except ValueError as error:
+        return str(error)
+    if isinstance(address, Inherited) or text.startswith(":"):
+        return f"{text!r} does not say where the node is; write host:port or unix:PATH."
+    return ""
