@@ -71,6 +71,12 @@ PAGE = "".join(
         '</div>\n<div class="columns">\n',
         '<div class="column">\n',
         _table(
+            "nodes",
+            "Nodes",
+            ("Node", "Standing", "Load", "Handed/s", "Relayed/s", "Predicted", "Delay", "Handed", "Come back"),
+            wide=(7, 8),
+        ),
+        _table(
             "caches",
             "Caches",
             ("Cache", "Hit rate", "In use", "Entries", "Bytes", "Evicted"),

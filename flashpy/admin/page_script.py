@@ -150,6 +150,17 @@ SCRIPT = """"use strict";
     put("connections-note", count(rates.connections) + " new a second");
     put("connections-most", "max " + count(draw("connections", charts.connections)));
 
+    const cluster = view.cluster;
+    find("nodes").closest("section").hidden = !cluster;
+    if (cluster) {
+      const state = cluster.state;
+      put("nodes-note", state.policy + " · " + count(state.active) + " of " + count(state.most) + " at work, " +
+        count(state.waiting) + " wait · " + count(state.targets) + " targets, " + words(size(state.mapping_bytes)));
+      fill("nodes", cluster.nodes.map((node) => [node.name, node.state.standing, count(node.state.load),
+        count(node.handed), count(node.relayed), percent(node.predicted), words(time(node.state.delay || null)),
+        count(node.state.handed), count(node.state.returned)]), [7, 8], "There is none.");
+    }
+
     fill("caches", view.caches.map((cache) => {
       const state = cache.state, used = Math.max(state.most_bytes ? state.bytes / state.most_bytes : 0,
         state.most_entries ? state.entries / state.most_entries : 0);

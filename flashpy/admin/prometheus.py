@@ -18,7 +18,7 @@ from flashpy import __version__
 from flashpy.admin.status import Status
 from flashpy.histogram import Sparse, cumulative, total_seconds
 from flashpy.metrics import COUNTERS, STALL_BOUNDS
-from flashpy.report import Report
+from flashpy.report import ClusterState, Report
 
 BOUNDS = (*(factor * 10.0**power for power in range(-5, 1) for factor in (1, 2.5, 5)), 10.0, 30.0)
 """Upper bounds of the buckets of answers, in seconds; the histogram that they are made of has an error of 1.6 %."""
@@ -64,6 +64,8 @@ class _Collector(Collector):
         yield from _states(status.report)
         yield from _devices(status.report)
         yield from _workers(status)
+        if status.report.cluster is not None:
+            yield from _cluster(status.report.cluster)
 
 
 def _server(status: Status) -> Iterator[Metric]:
@@ -178,3 +180,39 @@ def _workers(status: Status) -> Iterator[Metric]:
             requests.add_metric([str(worker.number)], worker.requests)
             connections.add_metric([str(worker.number)], worker.connections)
     yield from (requests, connections)
+
+
+def _cluster(cluster: ClusterState) -> Iterator[Metric]:
+    yield GaugeMetricFamily("flashpy_cluster_active", "What the nodes have to do, together.", value=cluster.active)
+    yield GaugeMetricFamily("flashpy_cluster_active_max", "What they may have.", value=cluster.most)
+    yield GaugeMetricFamily("flashpy_cluster_waiting", "Requests that wait for a node.", value=cluster.waiting)
+    yield CounterMetricFamily(
+        "flashpy_cluster_refused_total", "Requests answered 503 for want of a node.", value=cluster.refused
+    )
+    yield GaugeMetricFamily("flashpy_cluster_targets", "Targets that are mapped to nodes.", value=cluster.targets)
+    yield GaugeMetricFamily("flashpy_cluster_mapping_bytes", "Memory for that.", value=cluster.mapping_bytes)
+    up = GaugeMetricFamily("flashpy_node_up", "1 if a node may get more.", labels=["node"])
+    first = CounterMetricFamily(
+        "flashpy_node_first_requests_total",
+        "First requests of connections, by whether the target was predicted to be in memory, and whether it was.",
+        labels=["node", "predicted", "hit"],
+    )
+    families: _Families = {
+        "load": GaugeMetricFamily(
+            "flashpy_node_load", "What was handed to a node and is not finished.", labels=["node"]
+        ),
+        "delay": GaugeMetricFamily("flashpy_node_delay_seconds", "Mean time to an answer, of late.", labels=["node"]),
+        "handed": CounterMetricFamily("flashpy_node_handed_total", "Connections handed to a node.", labels=["node"]),
+        "returned": CounterMetricFamily("flashpy_node_returned_total", "Of these, those come back.", labels=["node"]),
+        "relayed": CounterMetricFamily("flashpy_node_relayed_total", "Requests relayed to a node.", labels=["node"]),
+    }
+    for name, node in cluster.nodes.items():
+        up.add_metric([name], node.standing == "up")
+        for field, family in families.items():
+            family.add_metric([name], getattr(node, field))
+        for predicted, hit, count in (
+            *(("true", "true", node.true_hits), ("true", "false", node.false_hits)),
+            *(("false", "false", node.true_misses), ("false", "true", node.false_misses)),
+        ):
+            first.add_metric([name, predicted, hit], count)
+    yield from (up, first, *families.values())

@@ -6,7 +6,7 @@ from flashpy import __version__
 from flashpy.admin.history import Charts, History, Rates
 from flashpy.admin.status import Status
 from flashpy.metrics import COUNTERS, STALL_BOUNDS
-from flashpy.report import CacheState, DeviceState, PoolState, Report
+from flashpy.report import CacheState, ClusterState, DeviceState, NodeState, PoolState, Report
 
 
 class CacheView(Struct):
@@ -58,6 +58,24 @@ class WorkerView(Struct):
     cpu: float
 
 
+class NodeView(Struct):
+    """A node of a cluster; connections handed to it and requests relayed a second of late, and the part of the first
+    requests of the connections whose place in memory was predicted right. None where there were none."""
+
+    name: str
+    state: NodeState
+    handed: float
+    relayed: float
+    predicted: float | None
+
+
+class ClusterView(Struct):
+    """A cluster, and its nodes."""
+
+    state: ClusterState
+    nodes: list[NodeView]
+
+
 class View(Struct):
     """All of it. Times are in seconds, sizes in bytes."""
 
@@ -79,6 +97,7 @@ class View(Struct):
     pools: dict[str, PoolState]
     stalls: Stalls
     workers: list[WorkerView]
+    cluster: ClusterView | None = None
 
 
 def view_of(status: Status, before: Status, history: History, now: float, wall: float) -> View:
@@ -108,6 +127,7 @@ def view_of(status: Status, before: Status, history: History, now: float, wall: 
             [StallView(stall.seconds, stall.cause, round(max(0.0, now - stall.when), 1)) for stall in report.worst],
         ),
         workers=_workers(status, before),
+        cluster=_cluster(report.cluster, past.cluster, seconds) if report.cluster is not None else None,
     )
 
 
@@ -138,6 +158,24 @@ def _device(name: str, state: DeviceState, past: Report, seconds: float) -> Devi
     wait = (state.wait - before.wait) / done if done else None
     service = (state.service - before.service) / done if done else None
     return DeviceView(name, state, done / seconds if seconds else 0.0, wait, service)
+
+
+def _cluster(state: ClusterState, past: ClusterState | None, seconds: float) -> ClusterView:
+    earlier = past.nodes if past is not None else {}
+    return ClusterView(
+        state, [_node(name, node, earlier.get(name, node), seconds) for name, node in state.nodes.items()]
+    )
+
+
+def _node(name: str, state: NodeState, before: NodeState, seconds: float) -> NodeView:
+    right, wrong = state.true_hits + state.true_misses, state.false_hits + state.false_misses
+    return NodeView(
+        name,
+        state,
+        handed=max(0, state.handed - before.handed) / seconds if seconds else 0.0,
+        relayed=max(0, state.relayed - before.relayed) / seconds if seconds else 0.0,
+        predicted=right / (right + wrong) if right + wrong else None,
+    )
 
 
 def _workers(status: Status, before: Status) -> list[WorkerView]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from flashpy.admin.view import View
+from flashpy.admin.view import ClusterView, View
 from flashpy.cli.figures import ago, count, percent, seconds, size
 
 _TROUBLES = (
@@ -90,6 +90,7 @@ def tables_of(view: View) -> list[Table]:
                 for worker in view.workers
             ],
         ),
+        *([_nodes(view.cluster)] if view.cluster is not None else []),
         Table(
             "Troubles",
             ("what", "count"),
@@ -97,6 +98,20 @@ def tables_of(view: View) -> list[Table]:
             "none",
         ),
     ]
+
+
+def _nodes(cluster: ClusterView) -> Table:
+    return Table(
+        "Nodes",
+        ("node", "standing", "load", "handed/s", "relayed/s", "predicted"),
+        [
+            (
+                *(node.name, node.state.standing, count(node.state.load), count(node.handed)),
+                *(count(node.relayed), percent(node.predicted)),
+            )
+            for node in cluster.nodes
+        ],
+    )
 
 
 def visible(text: str) -> str:

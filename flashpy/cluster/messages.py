@@ -3,6 +3,7 @@
     front-end                                   node
        | Handed + the client's socket   -------> |  it answers the client directly
        | Disowned                       -------> |
+       | Recalled                       -------> |  all connections are to come back, each when it is between requests
        | <-------   Back + the client's socket   |  a request on it may be another's, or it has been idle for long
        | <-------                     Finished   |  connections that have ended
        | <-------                     Reported   |  once a second: also the sign that the node lives
@@ -43,6 +44,12 @@ class Disowned(Struct, tag=True, array_like=True):
     targets: list[bytes]
 
 
+class Recalled(Struct, tag=True, array_like=True):
+    """All that was handed is to come back, each connection when it is between two requests; or no more."""
+
+    wanted: bool = True
+
+
 class Back(Struct, tag=True, array_like=True):
     """A connection that was handed comes back, with what has been read from it and not been answered."""
 
@@ -71,5 +78,5 @@ class Leaving(Struct, tag=True, array_like=True):
     """Hand over no more on this link: connect anew."""
 
 
-ToNode = Handed | Disowned
+ToNode = Handed | Disowned | Recalled
 FromNode = Back | Finished | Reported | Leaving

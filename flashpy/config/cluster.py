@@ -24,8 +24,14 @@ def check_cluster(config: Config, place: Callable[[Keys], str]) -> None:
 
 def _findings(config: Config) -> Iterator[Finding]:
     cluster, server = config.cluster, config.server
-    if cluster.role and (server.architecture != "amped" or server.workers != 1 or server.reload):
-        yield ("cluster", "role"), "it takes one worker of the architecture amped, without server.reload."
+    if cluster.role:
+        what = "a front-end" if cluster.role == "front" else "a node"
+        if server.workers != 1:
+            yield ("server", "workers"), f"{what} has one worker, which knows what it has in memory; leave it out."
+        if server.architecture != "amped":
+            yield ("server", "architecture"), f"{what} has one of its own; leave it out."
+        if server.reload:
+            yield ("server", "reload"), f"{what} does not have it; leave it out."
     if cluster.role == "front":
         yield from _front(config, cluster)
     elif cluster.control or cluster.node:

@@ -37,9 +37,10 @@ class Cluster:
         cluster: str = "",
         policy: str = "",
         more: str = "",
+        health: str = "",
         node: tuple[str, ...] = (),
     ) -> None:
-        """``cluster`` and ``policy`` are lines of these sections of the front-end's file, ``more`` further sections;
+        """``cluster``, ``policy`` and ``health`` are lines of these sections, ``more`` is further ones;
         ``node`` are further options of each node."""
         self._place = place
         self._means = means
@@ -52,7 +53,7 @@ class Cluster:
         server = "" if "[server]" in more else '[server]\nbind = ["127.0.0.1:0"]\n'
         self.file.write_text(
             f'{server}[cluster]\ncontrol = "control.sock"\n{cluster}\n[cluster.policy]\n{policy}\n'
-            f"[cluster.health]\ninterval = 0.1\ntimeout = 1.0\n"
+            f"[cluster.health]\ninterval = 0.1\n{health}\n"
             + "".join(f"[[cluster.node]]\n{self._section(name)}\n" for name in names)
             + more
         )

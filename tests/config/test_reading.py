@@ -62,7 +62,7 @@ def test_the_examples_of_tables_in_arrays_can_be_used(write: Callable[[str], Pat
     """All their keys are there, and what is said to be the default is."""
     text = EXAMPLE.read_text()
     arrays = re.sub(r"^(rule|mount|route|access|certificate|node) = .*\n", "", text, flags=re.M)
-    given = {"tls": {"bind": ["127.0.0.1:0"]}, "cluster": {"role": "front"}}
+    given: dict[str, dict[str, object]] = {"tls": {"bind": ["127.0.0.1:0"]}, "cluster": {"role": "front"}}
     config = load(write(re.sub(r"^#(?=\[|\w+ = )", "", arrays, flags=re.M)), given)
     examples = tomllib.loads(re.sub(r"^#(?=\[|\w+ = )", "", text[text.index("\n#[[") :], flags=re.M))
     assert set(examples) == {"site", "tls", "cluster"}

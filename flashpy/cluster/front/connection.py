@@ -45,7 +45,8 @@ class FrontConnection(SteeredConnection):
         if self._tries > len(self._front.dispatcher.members):
             self.answer_by(self._front.unreachable)
             return
-        asked = Asked(request.path, at=self._at)
+        at = self._at if self._at is not None and self._front.dispatcher.is_up(self._at) else None
+        asked = Asked(request.path, at=at)
         placed = partial(self._placed, request, data)
         if not self._front.dispatcher.place(asked, placed, self._is_open):
             self._enter(State.WORKING)

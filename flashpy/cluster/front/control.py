@@ -77,6 +77,8 @@ class ControlSite:
             known = ", ".join(self._dispatcher.members)
             return _sentence(404, f"There is no node {name!r}; there are {known}.")
         member.health.draining = wanted
+        if member.passing is not None:
+            member.passing.recall(wanted)
         self._dispatcher.review(member)
         what = "gets nothing new" if wanted else "gets its share again"
         return _sentence(200, f"The node {name} {what}; it has {member.node.load:.0f} connections.")

@@ -51,6 +51,10 @@ class Dispatcher:
         """How many wait."""
         return len(self._waiting)
 
+    def is_up(self, name: str) -> bool:
+        """Whether a node may get more."""
+        return self.nodes[name].standing is Standing.UP
+
     def place(self, asked: Asked, placed: Placed, wanted: Wanted) -> bool:
         """Choose a node: at once, or when there is room. Whether ``placed`` has been called already."""
         if not self._waiting and (self.active < self.most or not self.nodes.up()):

@@ -7,13 +7,12 @@ import asyncio
 import errno
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import ROOM, Disowned, Handed, Reported
+from flashpy.cluster.messages import ROOM, Disowned, Handed, Recalled, Reported
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -28,8 +27,15 @@ LONGEST = ROOM - 1024
 SILENCE = 5.0
 """A node that has said nothing for so many seconds, though it says how it is once a second, is stuck."""
 
-Returned = Callable[[Member, int, str, bytes], None]
-"""Takes a connection that has come back: from whom, its descriptor, its client, what was read and not answered."""
+
+class Keeper(Protocol):
+    """Who keeps the connections that no node has."""
+
+    def returned(self, member: Member, fd: int, client: str, data: bytes) -> None:
+        """A connection has come back, with what was read from it and not answered."""
+
+    def away(self, count: int) -> None:
+        """So many more, or less, are with the nodes."""
 
 
 class _Leaving(NamedTuple):
@@ -43,18 +49,19 @@ class Passing:
     """The way to one node (a handoff.Handoff, and a nodelink.Hearer)."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, member: Member, dispatcher: "Dispatcher", returned: Returned
+        self, loop: asyncio.AbstractEventLoop, member: Member, dispatcher: "Dispatcher", keeper: Keeper
     ) -> None:
         self._loop = loop
         self._member = member
         self._dispatcher = dispatcher
-        self._returned = returned
+        self._keeper = keeper
+        self._recalled = False
         self._link: NodeLink | None = None
         self._old: list[NodeLink] = []  # processes of the node that are about to end
         self._queue: deque[_Leaving] = deque()  # connections that leave as soon as there is room
 
     def look(self) -> None:
-        """Once a second: connect if there is no link, and give up one on which nothing is heard."""
+        """Every now and then: connect if there is no link, and give up one on which nothing is heard."""
         if self._link is None:
             self._connect()
         elif self._loop.time() - self._link.heard > SILENCE:
@@ -73,6 +80,9 @@ class Passing:
             self._link = NodeLink(self._loop, self._member.section.handoff, self._member.name, self)
         except OSError:
             self._link = None
+        else:
+            if self._recalled:
+                self.recall(True)
 
     # To the node
 
@@ -100,6 +110,15 @@ class Passing:
             except OSError:
                 pass
 
+    def recall(self, wanted: bool) -> None:
+        """Have all connections back that the node has, as soon as they are between two requests; or no more."""
+        self._recalled = wanted
+        if self._link is not None:
+            try:
+                self._link.send(Recalled(wanted), [])
+            except OSError:
+                _log.warning("The node %s cannot be asked for its connections now.", self._member.name)
+
     def _send(self, link: NodeLink, leaving: _Leaving) -> bool:
         """Send a connection, if there is room.
 
@@ -117,6 +136,7 @@ class Passing:
         placement.begun = True
         link.held += 1
         self._member.handed += 1
+        self._keeper.away(1)
         connection.leave().close()
         return True
 
@@ -142,10 +162,11 @@ class Passing:
     def back(self, fd: int, client: str, data: bytes) -> None:
         """See Hearer."""
         self._member.returned += 1
-        self._returned(self._member, fd, client, data)
+        self._keeper.returned(self._member, fd, client, data)
 
     def let_go(self, count: int) -> None:
         """See Hearer."""
+        self._keeper.away(-count)
         self._dispatcher.release(self._member, count)
 
     def reported(self, message: Reported) -> None:
@@ -166,7 +187,7 @@ class Passing:
             self._link = None
         elif link in self._old:
             self._old.remove(link)
-        self._dispatcher.release(self._member, link.held)
+        self.let_go(link.held)
         self._settle()
 
     def _settle(self) -> None:

@@ -20,7 +20,7 @@ from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import State
 from flashpy.event.listener import Listener
-from flashpy.event.service import Service
+from flashpy.event.service import Service, Successor
 from flashpy.job.kinds import Runner
 from flashpy.settings import NodeSection
 from flashpy.site.sites import Answering
@@ -73,7 +73,7 @@ class Front(Sped):
         self._site = FrontSite(self._dispatcher)
         for member in members:
             if member.section.handoff:
-                member.passing = Passing(loop, member, self._dispatcher, self._returned)
+                member.passing = Passing(loop, member, self._dispatcher, self)
             if member.section.address:
                 address = await _resolve(loop, member.section)
                 member.backend = Backend(loop, address, settings.relay_timeout, settings.pool, settings.splice)
@@ -111,11 +111,20 @@ class Front(Sped):
     ) -> Listener:
         return FrontListener(self._site, service, sock, crowd, proxied, handshakes, site)
 
-    def _returned(self, member: Member, fd: int, client: str, data: bytes) -> None:
-        """A node gives a connection back, perhaps with what it has read and not answered."""
+    # As a passing.Keeper
+
+    def away(self, count: int) -> None:
+        """See Keeper. They count as ours: for the limit, and when we come to our end."""
+        if self._service is not None:
+            self._service.connections += max(0, count)
+            for _ in range(-count):
+                self._service.ended()
+
+    def returned(self, member: Member, fd: int, client: str, data: bytes) -> None:
+        """See Keeper."""
         sock = socket.SocketType(fileno=fd)
         service = self._service
-        if service is None or service.connections >= service.limits.connections or not service.admits(client):
+        if service is None or not service.admits(client):
             sock.close()
             return
         sock.setblocking(False)
@@ -127,6 +136,14 @@ class Front(Sped):
             connection.start(State.IDLE)
         if service.draining:
             connection.drain()
+
+    # Every now and then
+
+    async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
+        """See Architecture. What the nodes have comes back first, each connection when it is between two requests."""
+        for passing in self._passings:
+            passing.recall(True)
+        await super().drain(timeout, successor)
 
     def _look(self) -> None:
         """Every now and then: whether the nodes are there, and are well."""

@@ -36,11 +36,18 @@ class HandedConnection(SteeredConnection):
 
     def keeps(self, request: Request) -> bool:
         """See SteeredConnection. A connection whose front-end has gone stays."""
-        return self._stays_here or not self._link.is_open or request.path in self._link.targets
+        link = self._link
+        if not link.is_open:
+            return True
+        return not link.is_recalled and (self._stays_here or request.path in link.targets)
 
     def turn(self, request: Request, data: bytes) -> None:
         """See SteeredConnection."""
         self._link.give_back(self, data)
+
+    def is_from(self, link: "FrontLink") -> bool:
+        """Whether it was handed over by this front-end."""
+        return self._link is link
 
     def is_idle_since(self, moment: float) -> bool:
         """Whether nothing has come or left since then (monotonic), and nothing is under way."""
@@ -89,3 +96,5 @@ class HandedConnection(SteeredConnection):
             self._link.answered(self._first, self._expected, not self._waited)
             self._first = None
         super()._all_sent()
+        if self.state is State.IDLE and self._link.is_recalled:
+            self.go_back()

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from flashpy.cluster.affinity import Affinity
 from flashpy.cluster.choosing import Report
-from flashpy.cluster.messages import ROOM, Back, Disowned, Finished, Handed, Leaving, Reported, ToNode
+from flashpy.cluster.messages import ROOM, Back, Disowned, Finished, Handed, Leaving, Recalled, Reported, ToNode
 from flashpy.cluster.node.connection import HandedConnection
 from flashpy.cluster.node.targets import Targets
+from flashpy.event.deadlines import State
 from flashpy.event.link import BadMessage, Link
 from flashpy.event.service import Service
 
@@ -36,6 +37,7 @@ class FrontLink:
         self.affinity = Affinity()
         self.held = 0
         self.is_open = True
+        self.is_recalled = False  # all connections are to go back
         service.loop.add_reader(self._link.fileno(), self._readable)
 
     # What connections say
@@ -143,8 +145,18 @@ class FrontLink:
                 self.finished()
             case Disowned(targets):
                 self.targets.disown(targets)
+            case Recalled(wanted):
+                self.is_recalled = wanted
+                if wanted:
+                    self._send_back()
         for fd in fds:  # none belongs to these
             os.close(fd)
+
+    def _send_back(self) -> None:
+        """What is between two requests goes back now."""
+        for timed in self._service.deadlines.all((State.IDLE,)):
+            if isinstance(timed, HandedConnection) and timed.is_from(self):
+                timed.go_back()
 
     def _take(self, handed: Handed, fd: int) -> None:
         service = self._service

@@ -1,0 +1,76 @@
+"""Whether a node is well."""
+
+import msgspec
+import pytest
+
+from flashpy.cluster.choosing import Parameters
+from flashpy.cluster.front.dispatcher import parameters_of
+from flashpy.cluster.health import Health, outliers
+from flashpy.cluster.nodes import Standing
+from flashpy.settings import HealthSection, PolicySection
+
+SETTINGS = HealthSection(rise=2, fall=3, slow_pause=10.0, slow_factor=5.0, slow_least=0.1)
+
+
+def standings(checks: str) -> list[Standing]:
+    """What a node is after each check: "+" passes, "-" fails."""
+    health = Health(SETTINGS)
+    found = []
+    for check in checks:
+        health.checked(check == "+")
+        found.append(health.standing(0.0))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("checks", "up"),
+    [("++", ".U"), ("+-++", "...U"), ("++---", ".UUU."), ("++--+--", ".UUUUUU"), ("++---++", ".UUU..U")],
+)
+def test_rise_and_fall(checks: str, up: str) -> None:
+    """So many in a row, and what interrupts them begins anew."""
+    assert standings(checks) == [Standing.UP if letter == "U" else Standing.DOWN for letter in up]
+
+
+def test_what_is_beyond_doubt_takes_one() -> None:
+    """A link that is there, or that has broken."""
+    health = Health(SETTINGS)
+    health.met()
+    assert health.standing(0.0) is Standing.UP
+    health.draining = True
+    assert health.standing(0.0) is Standing.DRAINING
+    health.lost()
+    assert health.standing(0.0) is Standing.DOWN
+
+
+def test_a_slow_node_comes_back_after_a_pause_that_grows() -> None:
+    """Unless nobody has asked it for long."""
+    health = Health(SETTINGS)
+    health.met()
+    assert health.eject(100.0) == 10.0
+    assert health.standing(109.0) is Standing.DOWN
+    assert health.standing(110.0) is Standing.UP
+    assert health.eject(110.0) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("delays", "slow"),
+    [
+        ({"a": 0.01}, []),
+        ({"a": 0.01, "b": 0.01, "c": 0.5}, ["c"]),
+        ({"a": 0.01, "b": 0.5}, ["b"]),
+        ({"a": 0.01, "b": 0.09}, []),  # not slow enough to be felt
+        ({"a": 0.4, "b": 0.4, "c": 0.5}, []),  # no slower than the others
+        ({"a": 0.01, "b": 0.02, "c": 0.01, "d": 0.9, "e": 0.9}, ["d", "e"]),
+        ({"a": 0.01, "b": None, "c": 0.5}, ["c"]),
+    ],
+)
+def test_outliers(delays: dict[str, float | None], slow: list[str]) -> None:
+    """Who is slow is so beside the others, and never half of them."""
+    assert sorted(outliers(delays.items(), SETTINGS)) == slow
+
+
+def test_a_policy_is_configured_as_it_is_documented() -> None:
+    """The settings' defaults are those of the policies."""
+    assert parameters_of(PolicySection()) == Parameters()
+    names = set(PolicySection.__struct_fields__) - {"name"}
+    assert names == {field.name for field in msgspec.structs.fields(Parameters)} - {"seed"}
