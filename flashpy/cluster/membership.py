@@ -9,6 +9,11 @@ from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
+from flashpy.addresses import Tcp, parse
+
+PORT = 2379
+"""etcd's, unless an endpoint says otherwise."""
+
 
 class Member(NamedTuple):
     """A node: its name, where it is to be reached (``host:port`` or ``unix:PATH``), and its share of the load."""
@@ -133,3 +138,19 @@ class Register:
 
     def _name(self, key: bytes) -> str:
         return key.removeprefix(self._prefix).decode("utf-8", "replace")
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Host and port of an endpoint of etcd that is written as ``host:port``; a host alone has etcd's usual port. An
+    address of IPv6 is in brackets, as gRPC wants it.
+
+    Raises:
+        ValueError: it is none; the text is one plain sentence.
+    """
+    try:
+        address = parse(text if ":" in text else f"{text}:{PORT}")
+    except ValueError:
+        address = None
+    if not isinstance(address, Tcp) or not address.host or not address.port:
+        raise ValueError(f"{text!r} is no endpoint of etcd; write host:port.")
+    return f"[{address.host}]" if ":" in address.host else address.host, address.port

@@ -1,5 +1,6 @@
 """etcd really running, on loopback ports, with its data in a directory of the test."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -76,6 +77,15 @@ class EtcdServer:
     def client(self) -> aetcd.Client:
         """A client of the test's own."""
         return aetcd.Client("127.0.0.1", self.port, timeout=10)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write an entry, for tests without a loop."""
+
+        async def put() -> None:
+            async with self.client() as client:
+                await client.put(key, value)
+
+        asyncio.run(put())
 
     def _listens(self) -> bool:
         assert self._process is not None and self._process.poll() is None, "etcd has ended"

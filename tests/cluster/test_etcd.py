@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from flashpy.cluster.etcd.client import Etcd, endpoint
+from flashpy.cluster.etcd.client import Etcd
 from flashpy.cluster.etcd.leadership import Leadership, Role
 from flashpy.cluster.etcd.members import EtcdMembership, Registration
 from flashpy.cluster.membership import Member
-from flashpy.errors import ConfigError
 from tests.cluster.etcdserver import EtcdServer, free_ports
 from tests.running import PATIENCE
 
@@ -200,16 +199,3 @@ async def test_a_front_that_was_away_stands_back(etcd: EtcdServer) -> None:
         await eventually("the front stands by", lambda: roles == [Role.ACTIVE, Role.STANDBY])
         await client.delete(b"/flashpy/front")
         await eventually("the front is active again", lambda: roles[2:] == [Role.ACTIVE])
-
-
-@pytest.mark.parametrize("text", ["", ":2379", "host:0", "host:x", "http://host:2379", "unix:/etcd", "host:99999"])
-def test_what_is_no_endpoint(text: str) -> None:
-    """It is said with the configuration."""
-    with pytest.raises(ConfigError, match="is no endpoint of etcd; write host:port"):
-        endpoint(text)
-
-
-def test_endpoints() -> None:
-    """The port may be left out; gRPC wants brackets around IPv6."""
-    assert endpoint("etcd.example") == ("etcd.example", 2379)
-    assert endpoint("[::1]:2380") == ("[::1]", 2380)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashpy.cluster.membership import Member, Register, StaticMembership, change, decode, encode
+from flashpy.cluster.membership import Member, Register, StaticMembership, change, decode, encode, endpoint
 
 A, B = Member("a", "127.0.0.1:1"), Member("b", "unix:/b", 2.5)
 
@@ -97,3 +97,16 @@ def test_a_change_leads_from_one_list_to_the_other(before: list[Member], after: 
     kept.update((member.name, member) for member in (*found.joined, *found.altered))
     assert kept == {member.name: member for member in after}
     assert not {*found.joined, *found.altered} & set(before)
+
+
+@pytest.mark.parametrize("text", ["", ":2379", "host:0", "host:x", "http://host:2379", "unix:/etcd", "host:99999"])
+def test_what_is_no_endpoint(text: str) -> None:
+    """It is said with the configuration."""
+    with pytest.raises(ValueError, match="is no endpoint of etcd; write host:port"):
+        endpoint(text)
+
+
+def test_endpoints() -> None:
+    """The port may be left out; gRPC wants brackets around IPv6."""
+    assert endpoint("etcd.example") == ("etcd.example", 2379)
+    assert endpoint("[::1]:2380") == ("[::1]", 2380)

@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import aetcd
 
-from flashpy.addresses import Tcp, parse
-from flashpy.errors import ConfigError
+from flashpy.cluster.membership import endpoint
 
 PREFIX = "/flashpy/"
 """What the keys of a cluster begin with, unless the configuration says otherwise."""
@@ -25,26 +24,10 @@ TIMEOUT = 3.0
 """Seconds that one request may take."""
 FIRST, LONGEST = 0.1, 2.0
 """Pauses in seconds after failures: each is twice as long as the one before, up to a bound."""
-PORT = 2379
 
 _log = logging.getLogger(__name__)
 
 Work = Callable[[aetcd.Client], Awaitable[None]]
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Host and port of an endpoint that is written as ``host:port``; a host alone has etcd's usual port.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    try:
-        address = parse(text if ":" in text else f"{text}:{PORT}")
-    except ValueError:
-        address = None
-    if not isinstance(address, Tcp) or not address.host or not address.port:
-        raise ConfigError(f"{text!r} is no endpoint of etcd; write host:port.")
-    return f"[{address.host}]" if ":" in address.host else address.host, address.port
 
 
 class Etcd:
