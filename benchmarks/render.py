@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import conformance_page, plot
+from benchmarks import conformance_page, plot, simulated_page
 from benchmarks.chart import Bar, Group, draw
 from benchmarks.harness import RESULTS
 from benchmarks.plot import Line, Panel, Point
@@ -203,6 +203,12 @@ def render(path: Path) -> None:
     found: Json = json.loads(path.read_text())
     if "found" in found:  # no figures, but what was found of each case
         path.with_suffix(".md").write_text(conformance_page.markdown(found, machine(found)))
+        print(f"rendered {path.stem}")
+        return
+    if "simulated" in found:
+        path.with_suffix(".md").write_text(simulated_page.markdown(found))
+        if simulated_page.has_plots(found):
+            path.with_name(f"{path.stem}-plots.svg").write_text(simulated_page.plots(found))
         print(f"rendered {path.stem}")
         return
     path.with_suffix(".md").write_text(markdown(found))

@@ -261,7 +261,7 @@ class NodeSection(Struct, frozen=True, forbid_unknown_fields=True):
 class PolicySection(Struct, frozen=True, forbid_unknown_fields=True):
     """Which node gets a request (flashpy.cluster.policy)."""
 
-    name: Literal["rr", "wrr", "p2c", "hash", "chbl", "lb-gc", "lard", "lard-r", "lard-p"] = "lard-r"
+    name: Literal["rr", "wrr", "p2c", "hash", "chbl", "lb-gc", "lard", "lard-r", "lard-p", "lard-a"] = "lard-r"
     t_low: Annotated[float, Meta(gt=0)] = 25.0
     t_high: Annotated[float, Meta(gt=0)] = 65.0
     k: Annotated[float, Meta(ge=0)] = 20.0

@@ -27,6 +27,7 @@ COMMANDS = {
     "node": "flashpy.cli.cluster",
     "schema": "flashpy.cli.schema",
     "sign": "flashpy.signing",
+    "simulate": "flashpy.cli.simulate",
     "top": "flashpy.cli.top",
     "warm": "flashpy.cli.warm",
 }

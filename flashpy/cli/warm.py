@@ -2,7 +2,6 @@
 
 import os
 import queue
-import re
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ import click
 
 from flashpy.access.attempts import Attempts
 from flashpy.cli.asking import Asking, Place, in_words, place_of
+from flashpy.cli.sizes import size_in
 from flashpy.config import Config, load
 from flashpy.errors import StartError
 from flashpy.http.target import quote_path
@@ -31,8 +31,6 @@ MISFITS = 100
 """Files in a row that do not fit into the budget, after which it counts as used up."""
 NICE = 10
 """How nice (nice(2)) it is to the server and its helpers."""
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_SIZE = re.compile(r"(\d{1,15})([KMGT]?)", re.IGNORECASE)
 _CODINGS = "gzip, deflate, br, zstd"  # as browsers send it: so the coding gets warm that they are sent
 
 
@@ -51,12 +49,7 @@ class Got(NamedTuple):
 
 
 def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int:
-    if value is None:
-        return memory_limit() // 2
-    match = _SIZE.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no size; write a number of bytes, or one such as 512M.")
-    return int(match[1]) * _UNITS[match[2].upper()]
+    return memory_limit() // 2 if value is None else size_in(value)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

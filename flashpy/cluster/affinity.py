@@ -26,6 +26,11 @@ class Affinity:
             self.true_misses += 1
 
     @property
+    def predicted(self) -> int:
+        """The requests that were believed to be hits."""
+        return self.true_hits + self.false_hits
+
+    @property
     def accuracy(self) -> float | None:
         """The part of the requests for which the prediction held; None: there were none."""
         right = self.true_hits + self.true_misses

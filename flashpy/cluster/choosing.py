@@ -11,6 +11,7 @@ from flashpy.cluster.summary import Summary
 Amount = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Bytes = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Asked(NamedTuple):
@@ -56,19 +57,19 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
 class Report(Struct, frozen=True):
     """What a node says of itself, of the time since it said so last. Sums are over the requests that were finished."""
 
-    seconds: float
+    seconds: Amount
     """How long that time was."""
-    done: int = 0
+    done: Count = 0
     """How many requests were finished."""
-    spent: float = 0.0
+    spent: Amount = 0.0
     """Seconds from when each was handed over to when it was finished, together."""
-    waited: float = 0.0
+    waited: Amount = 0.0
     """Of these, the seconds in which it waited for a helper, a disk or a processor that was busy with others."""
-    loads: int = 0
+    loads: Count = 0
     """Reads from the disk."""
-    loading: float = 0.0
+    loading: Amount = 0.0
     """Seconds that these took, together, without what they waited in queues."""
-    queued: int = 0
+    queued: Count = 0
     """Reads that wait now."""
     resident: Summary | None = None
     """The targets in its memory; None: it does not say."""

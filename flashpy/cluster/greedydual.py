@@ -12,7 +12,7 @@ class GreedyDual(Generic[K]):
     """Keys with sizes, within a number of bytes.
 
     The value of a key is H = L + 1 / size, set when it comes in and at each hit, where L is the value of what was
-    evicted last. The least value goes. A hit only notes the new value; the heap learns of it when the key comes to its top.
+    evicted last. The least value goes. A hit only notes the new value; the heap learns of it later.
     """
 
     __slots__ = ("_heap", "_inflation", "_number", "_values", "most", "size")

@@ -8,6 +8,7 @@ import math
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 
 from flashpy.cluster.choosing import Asked, Parameters, Simple
 from flashpy.cluster.nodes import Node, Nodes
@@ -62,7 +63,7 @@ class Hashed(Simple):
 
     def mapped(self, target: bytes) -> Sequence[str]:
         """The owner of the next point."""
-        return [node.name for node in self._ring.after(target)][:1]
+        return [node.name for node in islice(self._ring.after(target), 1)]
 
     def _has_room(self, node: Node, nodes: Nodes) -> bool:
         return True

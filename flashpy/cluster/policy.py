@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from flashpy.cluster.adaptive import AdaptiveLard
 from flashpy.cluster.balancing import LeastLoaded, RoundRobin, TwoChoices
 from flashpy.cluster.choosing import Asked, Parameters, Policy, Report, Thresholds
 from flashpy.cluster.globalcache import GlobalCache
@@ -21,6 +22,7 @@ POLICIES: Mapping[str, Callable[[Parameters], Policy]] = {
     "lard": Lard,
     "lard-r": LardR,
     "lard-p": PersistentLard,
+    "lard-a": AdaptiveLard,
 }
 
 

@@ -9,6 +9,8 @@ from flashpy.errors import ConfigError
 from flashpy.libraries import has_etcd
 from flashpy.settings import ClusterSection, Config
 
+LONGEST_HEAD = 128 * 1024
+"""Bytes of a head that fit into a message beside what may be read behind it (cluster.messages)."""
 Finding = tuple[Keys, str]
 """A key, and what is wrong with it in a sentence."""
 
@@ -31,6 +33,8 @@ def _findings(config: Config) -> Iterator[Finding]:
             yield ("server", "workers"), f"{what} has one worker, which knows what it has in memory; leave it out."
         if server.architecture != "amped":
             yield ("server", "architecture"), f"{what} has one of its own; leave it out."
+        if config.limits.head > LONGEST_HEAD:
+            yield ("limits", "head"), f"{what} takes heads of up to {LONGEST_HEAD:,} bytes; lower it."
         if server.reload:
             yield ("server", "reload"), f"{what} does not have it; leave it out."
     yield from _etcd(cluster)

@@ -95,7 +95,7 @@ class Link(Generic[M]):
             if flags & socket.MSG_TRUNC:
                 raise BadMessage("it is too long")
             return self._decode(data), fds
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # msgspec leaves the latter to itself
             for fd in fds:
                 os.close(fd)
             raise BadMessage(str(error)) from None

@@ -1,5 +1,7 @@
 """Whether a node is well."""
 
+from typing import get_args, get_type_hints
+
 import msgspec
 import pytest
 
@@ -7,6 +9,7 @@ from flashpy.cluster.choosing import Parameters
 from flashpy.cluster.front.dispatcher import parameters_of
 from flashpy.cluster.health import Health, outliers
 from flashpy.cluster.nodes import Standing
+from flashpy.cluster.policy import POLICIES
 from flashpy.settings import HealthSection, PolicySection
 
 SETTINGS = HealthSection(rise=2, fall=3, slow_pause=10.0, slow_factor=5.0, slow_least=0.1)
@@ -72,5 +75,6 @@ def test_outliers(delays: dict[str, float | None], slow: list[str]) -> None:
 def test_a_policy_is_configured_as_it_is_documented() -> None:
     """The settings' defaults are those of the policies."""
     assert parameters_of(PolicySection()) == Parameters()
+    assert set(get_args(get_type_hints(PolicySection)["name"])) == set(POLICIES)
     names = set(PolicySection.__struct_fields__) - {"name"}
     assert names == {field.name for field in msgspec.structs.fields(Parameters)} - {"seed"}

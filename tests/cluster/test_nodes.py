@@ -64,7 +64,10 @@ def test_what_cannot_be_added() -> None:
 
 def test_a_node_shows_its_state() -> None:
     """Its name, its standing and its load."""
-    assert repr(Node("a", load=3)) == "<Node a up load=3>"
+    node = Node("a", load=3)
+    assert repr(node) == "<Node a up load=3>"
+    node.load, node.standing = 4, Standing.DOWN  # in no collection
+    assert repr(node) == "<Node a down load=4>"
 
 
 CHANGES = st.lists(

@@ -129,4 +129,4 @@ def test_predictions_are_counted() -> None:
     for predicted, hit in ((True, True), (True, True), (True, False), (False, False), (False, True)):
         affinity.note(predicted, hit)
     assert (affinity.true_hits, affinity.false_hits, affinity.true_misses, affinity.false_misses) == (2, 1, 1, 1)
-    assert affinity.accuracy == 0.6
+    assert affinity.accuracy == 0.6 and affinity.predicted == 3

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import ROOM, Disowned, Handed, Recalled, Reported
+from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flashpy.cluster")
 _FULL = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
 """The node has not taken what was sent before."""
-LONGEST = ROOM - 1024
-"""Bytes that may be handed on with a connection."""
 SILENCE = 5.0
 """A node that has said nothing for so many seconds, though it says how it is once a second, is stuck."""
 
@@ -88,7 +86,7 @@ class Passing:
 
     def hand_over(self, connection: "FrontConnection", request: Request, data: bytes, placement: Placement) -> bool:
         """See Handoff."""
-        if self._link is None or len(data) > LONGEST:
+        if self._link is None:
             return False
         leaving = _Leaving(connection, request, data, placement)
         try:

@@ -43,7 +43,10 @@ class HandedConnection(SteeredConnection):
 
     def turn(self, request: Request, data: bytes) -> None:
         """See SteeredConnection."""
-        self._link.give_back(self, data)
+        if self._link.is_open:
+            self._link.give_back(self, data)
+        else:  # the front-end has gone meanwhile
+            self.keep_next()
 
     def is_from(self, link: "FrontLink") -> bool:
         """Whether it was handed over by this front-end."""

@@ -1,9 +1,9 @@
 """The link to one front-end: connections come and go back, and it is told how this node is."""
 
-import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -163,9 +163,13 @@ class FrontLink:
         sock = socket.SocketType(fileno=fd)
         sock.setblocking(False)
         self.held += 1
+        if not service.admits(handed.client):
+            sock.close()
+            self.finished()
+            return
         service.connections += 1
         service.metrics.connections_accepted += 1
-        service.now.monotonic = asyncio.get_running_loop().time()
+        service.now.monotonic = time.monotonic()
         connection = HandedConnection(service, sock, handed, self)
         connection.begin_with(handed.data)
         if service.draining and not connection.is_gone:
