@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from benchmarks.harness import UnavailableError
 
@@ -23,6 +24,16 @@ READ_BYTES = 20_000_000
 """Bytes per second that may be read from the disk."""
 READS = 300
 """Reads per second that the disk may do."""
+
+
+class Pace(NamedTuple):
+    """How fast a disk may be: bytes and reads per second."""
+
+    octets: int
+    reads: int
+
+
+PACE = Pace(READ_BYTES, READS)
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -42,10 +53,10 @@ class Version1:
         """Limit the memory, to so many bytes."""
         (self.groups[0] / "memory.limit_in_bytes").write_text(str(memory))
 
-    def throttle(self, device: str, on: bool) -> None:
+    def throttle(self, device: str, pace: Pace | None) -> None:
         """Slow the reads from a device (major:minor) down, or let them go free (0 means no limit)."""
-        for name, value in (("read_bps_device", READ_BYTES), ("read_iops_device", READS)):
-            (self.groups[1] / f"blkio.throttle.{name}").write_text(f"{device} {value if on else 0}")
+        for name, value in zip(("read_bps_device", "read_iops_device"), pace or (0, 0), strict=True):
+            (self.groups[1] / f"blkio.throttle.{name}").write_text(f"{device} {value}")
 
     def own_memory(self) -> int:
         """Bytes of memory that are the processes' own, not page cache."""
@@ -76,9 +87,9 @@ class Version2:
         if swap.exists():
             swap.write_text("0")
 
-    def throttle(self, device: str, on: bool) -> None:
+    def throttle(self, device: str, pace: Pace | None) -> None:
         """Slow the reads from a device (major:minor) down, or let them go free."""
-        rbps, riops = (READ_BYTES, READS) if on else ("max", "max")
+        rbps, riops = pace or ("max", "max")
         (self.groups[0] / "io.max").write_text(f"{device} rbps={rbps} riops={riops}")
 
     def own_memory(self) -> int:
@@ -123,9 +134,10 @@ def version() -> type[Version1] | type[Version2]:
 
 
 @contextmanager
-def confined(memory: int = MEMORY) -> Iterator[Groups]:
-    """Make the groups for the time of the block, with the memory limit set and the disk free."""
-    groups = version()(f"flashpy-benchmark-{os.getpid()}")
+def confined(memory: int = MEMORY, name: str = "server") -> Iterator[Groups]:
+    """Make the groups for the time of the block, with the memory limit set and the disk free. Several at a time have a
+    name each."""
+    groups = version()(f"flashpy-benchmark-{os.getpid()}-{name}")
     try:
         for folder in groups.groups:
             folder.mkdir()

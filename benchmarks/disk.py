@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from benchmarks.harness import UnavailableError
 
@@ -38,6 +38,8 @@ class Imaged(Protocol):
 
 READ_AHEAD_KIB = 128
 """What disks usually have; the default of loop devices is far larger."""
+SECTOR = 512
+"""Bytes in the unit of /sys/block/DEVICE/stat."""
 PROGRAMS = ("losetup", "mkfs.ext4", "mount", "umount", "blockdev")
 
 
@@ -48,6 +50,13 @@ def call(*command: str) -> str:
         said = (done.stderr or done.stdout).strip().replace("\n", " ")
         raise UnavailableError(f"The command {command[0]} does not work here: {said}.")
     return done.stdout.strip()
+
+
+class Read(NamedTuple):
+    """Reads of a device, and their bytes together."""
+
+    reads: int
+    octets: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,11 @@ class Device:
     def setting(self, name: str) -> Path:
         """One of its files in /sys/block."""
         return Path("/sys/block") / Path(self.path).name / name
+
+    def read(self) -> Read:
+        """What has been read from it until now."""
+        reads, _, sectors, *_ = self.setting("stat").read_text().split()
+        return Read(int(reads), int(sectors) * SECTOR)
 
 
 @contextmanager

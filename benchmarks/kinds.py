@@ -69,6 +69,24 @@ def way(name: str, title: str) -> Kind:
     return Kind(f"ways-{name}", f"flashpy, {title}", (python, "-m", "benchmarks.ways", name, *rest), FLASHPY_VERSION)
 
 
+HAPROXY = ("haproxy", "-db", "-q", "-f", "{config}")
+HAPROXY_VERSION = ("haproxy", "-v")
+BY_URI = "balance uri\n    hash-type consistent\n    hash-balance-factor 125"
+BY_TABLE = "stick-table type integer size 100k expire 1h store server_id\n    stick match path,xxh32"
+DRIVEN = (
+    "trap 'trap - TERM; kill 0; wait' TERM; {python} -m flashpy lard-haproxy --socket {run}/admin.sock "
+    f"--log 127.0.0.1:{{port}} & {' '.join(HAPROXY)} & wait"
+)
+"""HAProxy and its driver; its log goes to the UDP port of the same number."""
+
+
+def front(policy: str, title: str) -> Kind:
+    """flashpy as the front-end of a cluster."""
+    command = ("{python}", "-m", "flashpy", "front", "-c", "{config}")
+    return Kind(f"front-{policy}", f"flashpy, {title}", command, FLASHPY_VERSION, "cluster-front.toml",
+                {"policy": policy})  # fmt: skip
+
+
 COMBINATIONS = [
     caches(names) for count in (3, 2, 1, 0) for names in combinations(("pathname", "header", "file"), count)
 ]
@@ -102,6 +120,19 @@ KINDS = {
         Kind("nginx-tls-copy", "nginx by TLS, sendfile off", NGINX, NGINX_VERSION, template="nginx-tls.conf",
              values={"sendfile": "off"}, scheme="https"),
         *COMBINATIONS,
+        Kind("node", "flashpy as a node", ("{python}", "-m", "flashpy", "node", "{root}", "-c", "{config}"),
+             FLASHPY_VERSION, "cluster-node.toml"),
+        front("rr", "round robin"),
+        front("wrr", "least connections"),
+        front("chbl", "bounded-load hashing"),
+        front("lard", "LARD"),
+        front("lard-r", "LARD/R"),
+        Kind("haproxy-rr", "HAProxy, round robin", HAPROXY, HAPROXY_VERSION, "cluster-haproxy.cfg",
+             {"balance": "balance roundrobin"}),
+        Kind("haproxy-uri", "HAProxy, bounded-load hashing", HAPROXY, HAPROXY_VERSION, "cluster-haproxy.cfg",
+             {"balance": BY_URI}),
+        Kind("haproxy-lard", "HAProxy driven by LARD", ("sh", "-c", DRIVEN), HAPROXY_VERSION, "cluster-haproxy.cfg",
+             {"balance": f"{BY_URI}\n    {BY_TABLE}"}),
         way("sendfile", "sendfile for all"),
         way("probes", "probes and sendfile"),
         way("read", "loads by read"),

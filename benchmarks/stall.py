@@ -112,13 +112,13 @@ def measure(
 
 
 @contextmanager
-def throttled(groups: confine.Groups, device: Device) -> Iterator[None]:
+def throttled(groups: confine.Groups, device: Device, pace: confine.Pace = confine.PACE) -> Iterator[None]:
     """Slow the disk down for the time of the block."""
-    groups.throttle(device.number, True)
+    groups.throttle(device.number, pace)
     try:
         yield
     finally:
-        groups.throttle(device.number, False)
+        groups.throttle(device.number, None)
 
 
 def turn(number: int, case: str, kind: Kind, plan: Plan) -> list[Run]:

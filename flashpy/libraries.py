@@ -39,6 +39,11 @@ def has_http2() -> bool:
     return _find("h2") is not None
 
 
+def has_etcd() -> bool:
+    """Whether etcd can be spoken with."""
+    return _find("aetcd") is not None
+
+
 def directories() -> list[str]:
     """Where the libraries are, for a program that is started without site-packages (``python -S``)."""
     specs = (_find(name) for name in (*_CODINGS.values(), *_OTHERS))

@@ -286,6 +286,18 @@ class HealthSection(Struct, frozen=True, forbid_unknown_fields=True):
     slow_pause: Seconds = 10.0
 
 
+class EtcdSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a cluster on several hosts learns who is in it and which front-end is active (flashpy.cluster.etcd). Name,
+    address and weight are what a node tells of itself; a front-end tells its name."""
+
+    endpoints: tuple[str, ...] = ()
+    prefix: str = "/flashpy/"
+    lease: Annotated[int, Meta(ge=1, le=3600)] = 10
+    name: str = ""
+    address: str = ""
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+
+
 class ClusterSection(Struct, frozen=True, forbid_unknown_fields=True):
     """A cluster: what this server is in it, and of a front-end the nodes behind it (flashpy.cluster)."""
 
@@ -301,6 +313,7 @@ class ClusterSection(Struct, frozen=True, forbid_unknown_fields=True):
     splice: bool = True
     policy: PolicySection = PolicySection()
     health: HealthSection = HealthSection()
+    etcd: EtcdSection = EtcdSection()
     node: tuple[NodeSection, ...] = ()
 
     @property

@@ -44,6 +44,8 @@ LAYERS = {
     "siblings": 4,
     "site": 4,
     "config": 5,
+    "cluster/etcd": 5,
+    "cluster/haproxy": 5,
     "event": 5,
     "arch": 6,
     "cluster/steering": 6,

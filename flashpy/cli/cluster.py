@@ -1,6 +1,7 @@
 """``flashpy front`` and ``flashpy node``: the parts of a cluster; ``flashpy drain``: taking a node out of it."""
 
 import http.client
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,8 @@ _SETTINGS: dict[str, Any] = {
     "max_content_width": 100,
 }
 _FRONT: Overrides = {"cluster": {"role": "front"}}
+_link: socket.socket | None = None
+"""To the process that speaks with etcd: kept for as long as this one lives."""
 _file = click.option(
     "-c",
     "--config",
@@ -62,7 +65,9 @@ def front(file: Path, bind: tuple[str, ...], admin: str | None, explain: str | N
     """Be the front-end of a cluster: accept connections, and hand each request to the node that is likely to have what
     it asks for in memory."""
     if explain is None:
-        run(file, _overrides("front", bind, admin))
+        overrides = _overrides("front", bind, admin)
+        _join(file, overrides)
+        run(file, overrides)
     parts = urlsplit(explain)
     target = parts.path or "/"
     found = msgspec.json.decode(_ask(file, f"/explain?target={quote(target)}"))
@@ -94,7 +99,22 @@ def node(
         overrides["site"] = {"root": directory}
     if listen and not bind and file is None:
         overrides["server"] = {"bind": []}
+    _join(file, overrides)
     run(file, overrides)
+
+
+def _join(file: Path | None, overrides: Overrides) -> None:
+    """Where the configuration names an etcd: take part by it. A front-end stands by until it is the active one."""
+    cluster = load(file, overrides).cluster
+    if not cluster.etcd.endpoints:
+        return
+    from flashpy.cluster.etcd import starting
+
+    global _link
+    _link = starting.start(cluster)
+    if cluster.role == "front":
+        click.echo("Standing by until this front-end is the active one.", err=True)
+        starting.wait_until_active(_link)
 
 
 @click.command(context_settings=_SETTINGS)

@@ -22,6 +22,7 @@ COMMANDS = {
     "drain": "flashpy.cli.cluster",
     "explain": "flashpy.cli.explain",
     "front": "flashpy.cli.cluster",
+    "lard-haproxy": "flashpy.cli.lard_haproxy",
     "manual": "flashpy.cli.manual",
     "node": "flashpy.cli.cluster",
     "schema": "flashpy.cli.schema",
@@ -39,7 +40,7 @@ COMPLETE = "_FLASHPY_COMPLETE"
 def command_of(word: str) -> click.Command | None:
     """The command of this name. Only now is its module imported: a server would keep all of them in memory."""
     module = COMMANDS.get(word)
-    return getattr(import_module(module), word) if module is not None else None
+    return getattr(import_module(module), word.replace("-", "_")) if module is not None else None
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

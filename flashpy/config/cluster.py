@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from flashpy.addresses import Inherited, parse
 from flashpy.config.files import Keys, dotted
 from flashpy.errors import ConfigError
+from flashpy.libraries import has_etcd
 from flashpy.settings import ClusterSection, Config
 
 LONGEST_HEAD = 128 * 1024
@@ -36,6 +37,7 @@ def _findings(config: Config) -> Iterator[Finding]:
             yield ("limits", "head"), f"{what} takes heads of up to {LONGEST_HEAD:,} bytes; lower it."
         if server.reload:
             yield ("server", "reload"), f"{what} does not have it; leave it out."
+    yield from _etcd(cluster)
     if cluster.role == "front":
         yield from _front(config, cluster)
     elif cluster.control or cluster.node:
@@ -48,8 +50,32 @@ def _findings(config: Config) -> Iterator[Finding]:
         yield ("cluster", "listen"), "it is for a node alone; start it with `flashpy node`."
 
 
+def _etcd(cluster: ClusterSection) -> Iterator[Finding]:
+    etcd = cluster.etcd
+    if not etcd.endpoints:
+        return
+    if not has_etcd():
+        yield ("cluster", "etcd"), "it takes aetcd; install it with: pip install 'flashpy-server[etcd]'."
+    from flashpy.cluster.membership import endpoint  # nothing of a cluster is imported by who has no part in one
+
+    for text in etcd.endpoints:
+        try:
+            endpoint(text)
+        except ValueError as error:
+            yield ("cluster", "etcd", "endpoints"), str(error)
+    if cluster.role == "front" and not cluster.control:
+        yield (
+            ("cluster", "control"),
+            "a front-end with cluster.etcd takes this: there it is told of the nodes.",
+        )
+    if cluster.role and (not etcd.name or "/" in etcd.name):
+        yield ("cluster", "etcd", "name"), "it takes a name of its own, without a slash."
+    if cluster.role == "node" and (why := _why_no_address(etcd.address)):
+        yield ("cluster", "etcd", "address"), why
+
+
 def _front(config: Config, cluster: ClusterSection) -> Iterator[Finding]:
-    if not cluster.node:
+    if not cluster.node and not cluster.etcd.endpoints:
         yield ("cluster", "node"), "a front-end takes at least one; write [[cluster.node]] with a name and an address."
     if config.limits.requests_per_second_per_client:
         rate = ("limits", "requests_per_second_per_client")

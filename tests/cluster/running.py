@@ -104,16 +104,7 @@ class Cluster:
 
     def control(self, method: str, target: str) -> tuple[int, bytes]:
         """What the front-end answers at its control socket."""
-        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(PATIENCE)
-        try:
-            connection.sock.connect(str(self._place / "control.sock"))
-            connection.request(method, target)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
+        return ask_control(self._place / "control.sock", method, target)
 
     def state(self) -> dict[str, Any]:
         """How the cluster is."""
@@ -130,3 +121,17 @@ class Cluster:
     def standing(self, name: str) -> str:
         """What a node is for."""
         return str(self.node(name)["standing"])
+
+
+def ask_control(path: Path, method: str, target: str) -> tuple[int, bytes]:
+    """What a front-end answers at its control socket."""
+    connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(PATIENCE)
+    try:
+        connection.sock.connect(str(path))
+        connection.request(method, target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

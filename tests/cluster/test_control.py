@@ -52,6 +52,48 @@ def test_who_drives_it_wrongly_is_told_so(control: Cluster, method: str, target:
     assert (status == 200) == ((method, target) == ("GET", "/state"))
 
 
+JOINS = ["node=x", "node=x&address=nonsense", "node=x&address=example.org:80", "address=127.0.0.1:1"] + [
+    f"node=x&address=127.0.0.1:1&weight={weight}" for weight in ("0", "-1", "nan", "inf", "x")
+]
+
+
+@pytest.mark.parametrize("query", JOINS)
+def test_who_may_not_join(control: Cluster, query: str) -> None:
+    """What is no node, and nothing whose name would have to be looked up."""
+    status, body = control.control("POST", f"/join?{query}")
+    assert (status, body[:11]) == (400, b"A node has ")
+    assert set(control.state()["nodes"]) == {"a"}
+
+
+def test_nodes_join_and_leave(tmp_path: Path) -> None:
+    """While requests go on; who joins again may be somewhere else."""
+    with Cluster(tmp_path, "ab", "both") as cluster:
+        assert cluster.control("POST", "/leave?node=b") == (200, b"The node b has left.\n")
+        assert set(cluster.state()["nodes"]) == {"a"}
+        assert all(cluster.get(f"/{name}").body == content for name, content in FILES.items())
+        assert cluster.control("POST", "/leave?node=b")[0] == 404
+        assert cluster.control("POST", f"/join?node=b&address=unix:{tmp_path}/b.http&weight=2")[0] == 200
+        eventually("b is up", lambda: cluster.standing("b") == "up")
+        assert cluster.node("b")["weight"] == 2
+        assert cluster.control("POST", "/leave?node=a")[0] == 200
+        assert all(cluster.get(f"/{name}").body == content for name, content in FILES.items())
+        assert cluster.node("b")["relayed"] == len(FILES)
+        assert cluster.control("POST", f"/join?node=b&address=unix:{tmp_path}/a.http")[0] == 200
+        eventually("b is up again", lambda: cluster.standing("b") == "up")
+        assert all(cluster.get(f"/{name}").body == content for name, content in FILES.items())
+        assert cluster.control("POST", "/leave?node=b")[0] == 200
+        assert cluster.get("/f1.txt").status == 503
+
+
+def test_a_node_that_leaves_finishes_what_it_has(tmp_path: Path) -> None:
+    """Here an answer that the client takes late."""
+    with Cluster(tmp_path, "a", "relay") as cluster, cluster.client() as client:
+        client.ask("/large.bin")
+        assert client.head().status == 200
+        assert cluster.control("POST", "/leave?node=a")[0] == 200
+        assert client.read(len(LARGE)) == LARGE
+
+
 @pytest.fixture(scope="module")
 def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster to be driven."""

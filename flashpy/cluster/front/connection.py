@@ -42,7 +42,7 @@ class FrontConnection(SteeredConnection):
     def place(self, request: Request, data: bytes) -> None:
         """Find a node, or another one after what was chosen could not be reached."""
         self._tries += 1
-        if self._tries > len(self._front.dispatcher.members):
+        if self._tries > max(1, len(self._front.dispatcher.members)):
             self.answer_by(self._front.unreachable)
             return
         at = self._at if self._at is not None and self._front.dispatcher.is_up(self._at) else None

@@ -1,5 +1,6 @@
 """What a front-end answers at its control socket: where a request would go and why, and the draining of nodes."""
 
+import math
 from urllib.parse import parse_qs
 
 import msgspec
@@ -7,13 +8,15 @@ from msgspec import Struct
 
 from flashpy.cluster.choosing import Asked
 from flashpy.cluster.front.dispatcher import Dispatcher
+from flashpy.cluster.front.roster import Roster, numeric
 from flashpy.cluster.front.state import state_of
 from flashpy.http.request import Request
 from flashpy.http.response import Head, Response
 from flashpy.http.target import parse_target
 from flashpy.report import NodeState
+from flashpy.settings import NodeSection
 
-_METHODS = {b"/state": b"GET", b"/explain": b"POST", b"/drain": b"POST", b"/undrain": b"POST"}
+_METHODS = {b"/state": b"GET"} | dict.fromkeys((b"/explain", b"/drain", b"/undrain", b"/join", b"/leave"), b"POST")
 
 
 class Explanation(Struct):
@@ -31,8 +34,9 @@ class Explanation(Struct):
 class ControlSite:
     """Answers who drives the cluster (a site.sites.Answering)."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, roster: Roster) -> None:
         self._dispatcher = dispatcher
+        self._roster = roster
 
     def answer(self, request: Request, client: str) -> Response:
         """See Answering."""
@@ -48,7 +52,15 @@ class ControlSite:
             return _json(state_of(self._dispatcher))
         if request.path == b"/explain":
             return self._explain(query.get("target", ""))
-        return self._drain(query.get("node", ""), request.path == b"/drain")
+        name = query.get("node", "")
+        if request.path == b"/join":
+            return self._join(name, query.get("address", ""), query.get("weight", "1"))
+        if name not in self._dispatcher.members:
+            return _sentence(404, f"There is no node {name!r}; there are {', '.join(self._dispatcher.members)}.")
+        if request.path == b"/leave":
+            self._roster.leave(name)
+            return _sentence(200, f"The node {name} has left.")
+        return self._drain(name, request.path == b"/drain")
 
     def failure(self, request: Request, status: int = 500) -> Response:
         """See Answering."""
@@ -71,11 +83,22 @@ class ControlSite:
             Explanation(text, state.policy, mapped, chosen, _why(mapped, chosen, dispatcher.policy_name), state.nodes)
         )
 
+    def _join(self, name: str, address: str, weight: str) -> Response:
+        """A node comes, or comes again with another address or weight."""
+        place = numeric(address)
+        try:
+            section = NodeSection(name, address=address, weight=float(weight))
+        except ValueError:
+            place = None
+        if place is None or not name or not 0 < section.weight < math.inf:
+            return _sentence(400, "A node has a name, an address in numbers (or unix:PATH), and a weight above 0.")
+        if name in self._dispatcher.members:
+            self._roster.leave(name)
+        self._roster.join(section, place)
+        return _sentence(200, f"The node {name} has joined.")
+
     def _drain(self, name: str, wanted: bool) -> Response:
-        member = self._dispatcher.members.get(name)
-        if member is None:
-            known = ", ".join(self._dispatcher.members)
-            return _sentence(404, f"There is no node {name!r}; there are {known}.")
+        member = self._dispatcher.members[name]
         member.health.draining = wanted
         if member.passing is not None:
             member.passing.recall(wanted)

@@ -3,7 +3,7 @@ ASPLOS 1998, section 2.4)."""
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from flashpy.cluster.admission import limit
@@ -33,13 +33,13 @@ class _Waiting(NamedTuple):
 class Dispatcher:
     """The nodes, the policy, and who waits."""
 
-    def __init__(self, settings: ClusterSection, members: Iterable[Member], now: Now) -> None:
+    def __init__(self, settings: ClusterSection, now: Now) -> None:
         self._settings = settings
         self.now = now
         self.policy_name = settings.policy.name
         self.policy = policy(settings.policy.name, parameters_of(settings.policy))
-        self.members = {member.name: member for member in members}
-        self.nodes = Nodes([member.node for member in self.members.values()])
+        self.members: dict[str, Member] = {}
+        self.nodes = Nodes()
         self._waiting: deque[_Waiting] = deque()
         self.active = 0  # connections and requests that nodes have
         self.most = 0
@@ -53,7 +53,25 @@ class Dispatcher:
 
     def is_up(self, name: str) -> bool:
         """Whether a node may get more."""
-        return self.nodes[name].standing is Standing.UP
+        node = self.nodes.get(name)
+        return node is not None and node.standing is Standing.UP
+
+    def join(self, member: Member) -> None:
+        """There is another node. It gets nothing before it has shown that it lives."""
+        self.nodes.add(member.node)
+        self.members[member.name] = member
+
+    def leave(self, name: str) -> Member:
+        """A node is no more: it gets nothing new.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        member = self.members.pop(name)
+        self.nodes.remove(name)
+        self.policy.forget(name)
+        self._review()
+        return member
 
     def place(self, asked: Asked, placed: Placed, wanted: Wanted) -> bool:
         """Choose a node: at once, or when there is room. Whether ``placed`` has been called already."""

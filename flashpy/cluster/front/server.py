@@ -4,25 +4,20 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-from flashpy.addresses import Unix, parse
 from flashpy.arch.sped import Sped
-from flashpy.cluster.front.backend import Backend, SocketAddress
-from flashpy.cluster.front.checks import Check
 from flashpy.cluster.front.connection import FrontConnection
 from flashpy.cluster.front.control import ControlSite
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
-from flashpy.cluster.front.passing import Passing
 from flashpy.cluster.front.relay import FrontSite
+from flashpy.cluster.front.roster import Roster, resolve
 from flashpy.cluster.front.state import state_of
-from flashpy.errors import StartError
 from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import State
 from flashpy.event.listener import Listener
 from flashpy.event.service import Service, Successor
 from flashpy.job.kinds import Runner
-from flashpy.settings import NodeSection
 from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
@@ -59,32 +54,21 @@ class Front(Sped):
 
     _dispatcher: Dispatcher
     _site: FrontSite
+    _roster: Roster | None = None
     _looking: asyncio.TimerHandle | None = None
-    _passings: tuple[Passing, ...] = ()
-    _backends: tuple[Backend, ...] = ()
-    _checks: tuple[Check, ...] = ()
 
     async def start(self) -> None:
         """See Architecture."""
         settings = self._config.cluster
         loop = asyncio.get_running_loop()
-        members = [Member(section, settings.health) for section in settings.node]
-        self._dispatcher = Dispatcher(settings, members, self._now)
+        self._dispatcher = Dispatcher(settings, self._now)
         self._site = FrontSite(self._dispatcher)
-        for member in members:
-            if member.section.handoff:
-                member.passing = Passing(loop, member, self._dispatcher, self)
-            if member.section.address:
-                address = await _resolve(loop, member.section)
-                member.backend = Backend(loop, address, settings.relay_timeout, settings.pool, settings.splice)
-        self._passings = tuple(member.passing for member in members if member.passing is not None)
-        self._backends = tuple(member.backend for member in members if member.backend is not None)
-        self._checks = tuple(
-            Check(member, self._dispatcher, settings.health) for member in members if member.passing is None
-        )
+        self._roster = Roster(loop, settings, self._dispatcher, self)
+        for section in settings.node:
+            self._roster.join(section, await resolve(loop, section) if section.address else None)
         self._look()
         deadline = loop.time() + FIRST_LOOK
-        while loop.time() < deadline and not all(member.health.alive for member in members):
+        while loop.time() < deadline and not all(member.health.alive for member in self._roster.members):
             await asyncio.sleep(0.01)
         await super().start()
 
@@ -93,7 +77,8 @@ class Front(Sped):
 
     def _make_listeners(self, service: Service, inner: Answering) -> list[Listener]:
         listeners = super()._make_listeners(service, inner)
-        control = ControlSite(self._dispatcher)
+        assert self._roster is not None
+        control = ControlSite(self._dispatcher, self._roster)
         crowd = Crowd(service)
         for address in self._config.cluster.addresses:
             for sock in self._sockets[address]:
@@ -141,47 +126,28 @@ class Front(Sped):
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture. What the nodes have comes back first, each connection when it is between two requests."""
-        for passing in self._passings:
-            passing.recall(True)
+        if self._roster is not None:
+            self._roster.recall()
         await super().drain(timeout, successor)
 
     def _look(self) -> None:
         """Every now and then: whether the nodes are there, and are well."""
         loop = asyncio.get_running_loop()
         self._looking = loop.call_later(self._config.cluster.health.interval, self._look)
-        for passing in self._passings:
-            passing.look()
-        for check in self._checks:
-            check.look(loop)
+        if self._roster is not None:
+            self._roster.look()
 
     def _tick_runner(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for backend in self._backends:
-            backend.sweep(now)
+        if self._roster is not None:
+            self._roster.tick()
         self._dispatcher.tick()
 
     async def _close_runner(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
-        for passing in self._passings:
-            passing.close()
-        for backend in self._backends:
-            backend.close()
-        self._passings = self._backends = self._checks = ()
+        if self._roster is not None:
+            self._roster.close()
 
     def snapshot(self) -> dict[str, Any]:
         """See Architecture."""
         return {**super().snapshot(), "cluster": state_of(self._dispatcher)}
-
-
-async def _resolve(loop: asyncio.AbstractEventLoop, section: NodeSection) -> SocketAddress:
-    """Where a node is. Names are looked up once, at the start."""
-    address = parse(section.address)
-    if isinstance(address, Unix):
-        return socket.AF_UNIX, address.path
-    try:
-        host, _, port = section.address.rpartition(":")
-        found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise StartError(f"The address {section.address} of the node {section.name} is not known: {error}.") from None
-    return found[0][0], found[0][4]

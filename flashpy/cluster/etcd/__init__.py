@@ -1,0 +1,1 @@
+"""etcd, for clusters on several hosts: who is in it, which front is active. Imported only where it is configured."""
