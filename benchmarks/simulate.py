@@ -1,6 +1,8 @@
-"""The experiments of the LARD paper (Pai et al., ASPLOS 1998, section 4) in simulation, by ``flashpy simulate``: NASA's
-log with small memories, a trace in the shape of Rice's, and a thousand nodes of today. The figures are those of a model:
-no machine that this runs on has a part in them."""
+"""The experiments of the LARD paper (Pai et al., ASPLOS 1998, section 4) in simulation, by ``flashpy simulate``.
+
+NASA's log with small memories, a trace in the shape of Rice's, and a thousand nodes of today. The figures are those of
+a model: no machine that this runs on has a part in them.
+"""
 
 from __future__ import annotations
 
