@@ -1,11 +1,11 @@
-"""Who the nodes of a cluster are, and how a front learns of it. Pure: what etcd says comes as arguments.
+"""Who the nodes of a cluster are, by their entries in etcd. Pure: what etcd says comes as arguments.
 
-Without etcd the members are a list in the configuration, which never changes (``StaticMembership``). With it, each node
-has an entry beneath a prefix, and a front keeps a ``Register`` of them (flashpy.cluster.etcd.members).
+Without etcd they are those of the configuration (``[[cluster.node]]``). With it, each node has an entry beneath a
+prefix, and a ``Register`` of them is kept for a front-end (flashpy.cluster.etcd.members).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -21,42 +21,6 @@ class Member(NamedTuple):
     name: str
     address: str
     weight: float = 1.0
-
-
-class Membership(Protocol):
-    """Where the members come from."""
-
-    async def run(self, changed: Callable[[Sequence[Member]], None]) -> None:
-        """Tell all members, by name, at first and whenever they are others; end when they cannot change any more."""
-
-
-class StaticMembership:
-    """The members that the configuration lists."""
-
-    def __init__(self, members: Iterable[Member]) -> None:
-        self._members = tuple(members)
-
-    async def run(self, changed: Callable[[Sequence[Member]], None]) -> None:
-        """Tell them, once."""
-        changed(self._members)
-
-
-class Change(NamedTuple):
-    """What has become of the members: who is new, who is another than before (in address or weight), who has left."""
-
-    joined: Sequence[Member]
-    altered: Sequence[Member]
-    left: Sequence[str]
-
-
-def change(before: Iterable[Member], after: Iterable[Member]) -> Change:
-    """The difference between two lists of members."""
-    old, new = {member.name: member for member in before}, {member.name: member for member in after}
-    return Change(
-        [member for name, member in new.items() if name not in old],
-        [member for name, member in new.items() if name in old and old[name] != member],
-        [name for name in old if name not in new],
-    )
 
 
 class _Value(msgspec.Struct):

@@ -118,6 +118,19 @@ async def test_while_etcd_is_stopped_the_last_members_hold(etcd: EtcdServer, num
         await front.knows("a")
 
 
+async def test_an_etcd_that_neither_answers_nor_ends(etcd: EtcdServer) -> None:
+    """As behind a network that has come apart: the last members hold, and all goes on when it answers again."""
+    front = Front(etcd, silence=0.2)
+    async with going(front.run()), going(registration(etcd, A).run()):
+        await front.knows("a")
+        etcd.stop()
+        async with going(registration(etcd, B).run()):
+            await asyncio.sleep(2 * LEASE)
+            assert front.names == ["a"]
+            etcd.go_on()
+            await front.knows("a", "b")
+
+
 async def test_what_was_compacted_away_meanwhile_is_read(etcd: EtcdServer) -> None:
     """The watch cannot go on after the last revision that it had."""
     front = Front(etcd)

@@ -1,10 +1,8 @@
 """Members as pure state: what is read, what events say, what becomes of it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from flashpy.cluster.membership import Member, Register, StaticMembership, change, decode, encode, endpoint
+from flashpy.cluster.membership import Member, Register, decode, encode, endpoint
 
 A, B = Member("a", "127.0.0.1:1"), Member("b", "unix:/b", 2.5)
 
@@ -14,13 +12,6 @@ def register() -> Register:
     found = Register(b"/n/")
     assert found.read(10, {b"/n/b": encode(B), b"/n/a": encode(A)}) == []
     return found
-
-
-async def test_a_static_list_is_told_once() -> None:
-    """It cannot change."""
-    told: list[object] = []
-    await StaticMembership([A, B]).run(told.append)
-    assert told == [(A, B)]
 
 
 def test_members_are_in_the_order_of_their_names() -> None:
@@ -82,21 +73,6 @@ def test_when_the_revision_is_forgotten_the_members_are_not() -> None:
     assert (found.revision, found.members()) == (3, (A,))
     found.deleted(4, b"/n/a")
     assert found.members() == ()
-
-
-members = st.lists(
-    st.builds(Member, st.sampled_from("abcdef"), st.sampled_from(["x:1", "y:1"])), unique_by=lambda member: member.name
-)
-
-
-@given(members, members)
-def test_a_change_leads_from_one_list_to_the_other(before: list[Member], after: list[Member]) -> None:
-    """And says nothing of who has stayed as it was."""
-    found = change(before, after)
-    kept = {member.name: member for member in before if member.name not in found.left}
-    kept.update((member.name, member) for member in (*found.joined, *found.altered))
-    assert kept == {member.name: member for member in after}
-    assert not {*found.joined, *found.altered} & set(before)
 
 
 @pytest.mark.parametrize("text", ["", ":2379", "host:0", "host:x", "http://host:2379", "unix:/etcd", "host:99999"])
