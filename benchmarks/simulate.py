@@ -53,7 +53,7 @@ EXPERIMENTS = {
     ),
     "simulate-modern": Experiment(
         "100 GiB of a million files, 256 MiB for files in each node, machines of today",
-        ("--shape", "large", "--requests", "3247950", "--cache", "256M", "--costs", "modern"),
+        ("--shape", "large", "--requests", "3247950", "--cache", "256M", "--costs", "modern", "--mapping", "512M"),
         "lard-r,chbl,wrr",
         "1000",
     ),
