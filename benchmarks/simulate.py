@@ -1,6 +1,8 @@
-"""The experiments of the LARD paper (Pai et al., ASPLOS 1998, section 4) in simulation, by ``flashpy simulate``: NASA's
-log with small memories, a trace in the shape of Rice's, and a thousand nodes of today. The figures are those of a model:
-no machine that this runs on has a part in them."""
+"""The experiments of the LARD paper (Pai et al., ASPLOS 1998, section 4) in simulation, by ``flashpy simulate``.
+
+NASA's log with small memories, a trace in the shape of Rice's, and a thousand nodes of today. The figures are those of
+a model: no machine that this runs on has a part in them.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,15 @@ EXPERIMENTS = {
         )
         for size in (2, 4, 8)
     },
+    "simulate-nasa-8-warmer": Experiment(
+        "NASA's log, 8 MB for files in each node, eight replays before it counts as warm",
+        ("--log", str(LOG), "--cache", "8M", "--replays", "8"),
+        "lard-r,lard-a,chbl,wrr",
+    ),
     "simulate-rice": Experiment(
         "A trace in the shape of Rice's, 32 MB for files in each node, machines of the LARD paper",
-        ("--shape", "rice", "--requests", "200000", "--cache", "32M"),
+        # A prime: where nodes take turns, each would get the very same requests again otherwise.
+        ("--shape", "rice", "--requests", "199999", "--cache", "32M"),
         nodes="1,2,4,8,12,16",
     ),
     "simulate-modern": Experiment(

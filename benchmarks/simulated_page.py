@@ -36,8 +36,9 @@ def markdown(found: Json) -> str:
         f"# {found['title']}",
         "",
         f"By `flashpy simulate`; {told['requests']:,} requests for {told['targets']:,} files of "
-        f"{told['bytes'] / 2**20:,.0f} MiB. 97, 98 and 99 % of them are for {covering} MiB. Idle: the part of the time in",
-        "which a node's load is below 40 % of T_low, in the mean of the nodes. Written by `benchmarks/render.py`.",
+        f"{told['bytes'] / 2**20:,.0f} MiB. 97, 98 and 99 % of them are for {covering} MiB.",
+        "Idle: the part of the time in which a node's load is below 40 % of T_low, in the mean of the nodes.",
+        "Written by `benchmarks/render.py`.",
     ]
     if has_plots(found):
         lines += ["", f"![plots]({found['name']}-plots.svg)"]

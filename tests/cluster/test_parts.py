@@ -124,8 +124,8 @@ def test_a_summary_is_small_and_seldom_wrong() -> None:
 
 def test_predictions_are_counted() -> None:
     """Right and wrong ones of both kinds."""
+    assert Affinity().accuracy is None
     affinity = Affinity()
-    assert affinity.accuracy is None
     for predicted, hit in ((True, True), (True, True), (True, False), (False, False), (False, True)):
         affinity.note(predicted, hit)
     assert (affinity.true_hits, affinity.false_hits, affinity.true_misses, affinity.false_misses) == (2, 1, 1, 1)
