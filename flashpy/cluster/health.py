@@ -14,6 +14,9 @@ SMOOTHING = 0.2
 MOST_EJECTIONS = 8
 """Ejections in a row after which the pause grows no more."""
 
+FORGIVEN = 10
+"""Pauses' lengths after which it does not count any more that a node has been slow."""
+
 
 class Health:
     """What is known of one node. It is down until it has shown that it lives."""
@@ -62,15 +65,13 @@ class Health:
 
     def eject(self, now: float) -> float:
         """It is slow: leave it alone for a while, each time for longer. For how many seconds."""
+        if now > self._ejected_until + FORGIVEN * self._settings.slow_pause:
+            self._ejections = 0
         self._ejections = min(self._ejections + 1, MOST_EJECTIONS)
         pause = self._settings.slow_pause * self._ejections
         self._ejected_until = now + pause
         self.delay = None
         return pause
-
-    def behaved(self) -> None:
-        """It has not been slow for long."""
-        self._ejections = max(0, self._ejections - 1)
 
 
 def outliers(nodes: Iterable[tuple[str, float | None]], settings: HealthSection) -> list[str]:

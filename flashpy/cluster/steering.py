@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from functools import partial
 
-from flashpy.event.connection import Connection, nothing
+from flashpy.event.connection import Connection, recall_nothing
 from flashpy.event.deadlines import State
 from flashpy.event.service import HTTP2, Service
 from flashpy.http.http1 import Http1, Http1Shared
@@ -126,7 +126,7 @@ class SteeredConnection(Connection):
 
     def _leave(self) -> None:
         super()._leave()
-        self._recall = self._recall_any = nothing
+        self._recall = self._recall_any = recall_nothing
         if isinstance(self._wire_made, SteeredHttp1):
             self._wire_made.part()
 

@@ -53,7 +53,7 @@ def _name_of(piece: Piece | memoryview | None) -> str:
         return "a file"
 
 
-def nothing(head: bytes) -> Request | None:
+def recall_nothing(head: bytes) -> Request | None:
     """What a connection recalls while it drains, so that its wire sees each request and can say which is the last; and
     one that speaks HTTP/2."""
     return None
@@ -159,7 +159,7 @@ class Connection:
         """Go on with another protocol, of those in ``Service.wires``: the client has chosen it."""
         self._wire_made = wire = self._service.wires[protocol](self)
         if wire.multiplexed:
-            self._recall = nothing
+            self._recall = recall_nothing
 
     def go_on(self, step: Callable[[], None]) -> None:
         """Something has come that its wire has waited for: tell the wire by this step, and send."""
@@ -361,7 +361,7 @@ class Connection:
 
     def be_the_last(self) -> None:
         """Say with the next answer that it is the last."""
-        self._recall = nothing
+        self._recall = recall_nothing
         if self._stays or self._is_multiplexed or self._service.take_over is None:
             self._wire.shut()
 

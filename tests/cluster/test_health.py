@@ -46,13 +46,15 @@ def test_what_is_beyond_doubt_takes_one() -> None:
 
 
 def test_a_slow_node_comes_back_after_a_pause_that_grows() -> None:
-    """Unless nobody has asked it for long."""
+    """And grows no more when it has not been slow for long."""
     health = Health(SETTINGS)
     health.met()
     assert health.eject(100.0) == 10.0
     assert health.standing(109.0) is Standing.DOWN
     assert health.standing(110.0) is Standing.UP
     assert health.eject(110.0) == 20.0
+    assert health.eject(130.0) == 30.0
+    assert health.eject(1000.0) == 10.0
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class _Refusing:
         self._site = site
         self._status = status
 
-    def answer(self, request: Request, client: str) -> Response:
+    def answer(self, request: Request, client: str) -> Answer:
         """See Answering."""
         return self._site.failure(request, request.fault or self._status)
 
@@ -102,7 +102,7 @@ class _Placed(_Refusing):
         super().__init__(site, BUSY)
         self._placement = placement
 
-    def answer(self, request: Request, client: str) -> Answer:  # type: ignore[override]
+    def answer(self, request: Request, client: str) -> Answer:
         """See Answering."""
         if request.fault:  # in its body: the node was not asked
             self._placement.release()

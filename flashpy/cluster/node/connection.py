@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flashpy.cluster.messages import Handed
 from flashpy.cluster.steering import SteeredConnection
-from flashpy.event.connection import nothing
+from flashpy.event.connection import recall_nothing
 from flashpy.event.deadlines import State
 from flashpy.event.output import Progress
 from flashpy.event.service import Service
@@ -70,7 +70,7 @@ class HandedConnection(SteeredConnection):
     def be_the_last(self) -> None:
         """See Connection. It is the last here only."""
         if self._link.is_open:
-            self._recall = self._recall_any = nothing
+            self._recall = self._recall_any = recall_nothing
         else:
             super().be_the_last()
 
