@@ -40,14 +40,20 @@ EXPERIMENTS = {
         )
         for size in (2, 4, 8)
     },
+    "simulate-nasa-8-warmer": Experiment(
+        "NASA's log, 8 MB for files in each node, eight replays before it counts as warm",
+        ("--log", str(LOG), "--cache", "8M", "--replays", "8"),
+        "lard-r,lard-a,chbl,wrr",
+    ),
     "simulate-rice": Experiment(
         "A trace in the shape of Rice's, 32 MB for files in each node, machines of the LARD paper",
-        ("--shape", "rice", "--requests", "200000", "--cache", "32M"),
+        # A prime: where nodes take turns, each would get the very same requests again otherwise.
+        ("--shape", "rice", "--requests", "199999", "--cache", "32M"),
         nodes="1,2,4,8,12,16",
     ),
     "simulate-modern": Experiment(
         "100 GiB of a million files, 256 MiB for files in each node, machines of today",
-        ("--shape", "large", "--requests", "3247950", "--cache", "256M", "--costs", "modern"),
+        ("--shape", "large", "--requests", "3247950", "--cache", "256M", "--costs", "modern", "--mapping", "512M"),
         "lard-r,chbl,wrr",
         "1000",
     ),

@@ -16,7 +16,7 @@ import msgspec
 from flashpy.cli.figures import count, percent, seconds, size
 from flashpy.cli.sizes import size_in
 from flashpy.cli.tables import Table, as_text
-from flashpy.cluster.policy import POLICIES
+from flashpy.cluster.policy import POLICIES, Parameters
 from flashpy.cluster.simulator import Figures, Outcome, Setting, Simulation
 from flashpy.cluster.simulator_costs import COSTS
 from flashpy.cluster.simulator_node import CACHES
@@ -95,6 +95,13 @@ def _nodes(word: str) -> int:
     "--replacement", type=click.Choice(list(CACHES)), default="gds", show_default=True, help="In that memory."
 )
 @click.option("--costs", type=click.Choice(list(COSTS)), default="paper", show_default=True, help="Of a node's work.")
+@click.option(
+    "--mapping",
+    callback=lambda context, parameter, value: size_in(value),
+    default="64M",
+    show_default=True,
+    help="Memory of the front-end for who has what; a target takes about 420 bytes.",
+)
 @click.option("--replays", type=click.IntRange(1), default=1, show_default=True, help="To warm the caches up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def simulate(
@@ -107,6 +114,7 @@ def simulate(
     cache: int,
     replacement: str,
     costs: str,
+    mapping: int,
     replays: int,
     as_json: bool,
 ) -> None:
@@ -119,8 +127,11 @@ def simulate(
     trace = _from_log(log) if log is not None else made_up(SHAPES[shape], requests, seed)
     if not trace.requests:
         raise click.UsageError(f"{log} has no request for a file that was answered with it.")
+    if not cache or not mapping:
+        raise click.UsageError("A memory of 0 bytes holds nothing; give --cache and --mapping some.")
+    parameters = Parameters(mapping_bytes=mapping)
     settings = [
-        Setting(policy, number, COSTS[costs], cache, replacement, replays=replays)
+        Setting(policy, number, COSTS[costs], cache, replacement, replays=replays, parameters=parameters)
         for policy in policies
         for number in nodes
     ]

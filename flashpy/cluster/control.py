@@ -28,7 +28,9 @@ from flashpy.cluster.choosing import Report, Thresholds
 SPARE = 24.0
 """Requests above those at work that keep a node at 96 % of its throughput: 0.96 / (1 - 0.96)."""
 READS = 2.0
-"""Reads from the disk that a move must save: the one that it costs, and the one that it costs what has to go for it."""
+"""Reads from the disk that a move must save: the one that it costs, and the one that it costs what has to go for it.
+
+In simulation 1 gives shorter delays with warm caches, and 2 up to 7 % more throughput where memories are scarce."""
 MEMORY = 2_000.0
 """Requests after which a measure has lost all but 37 % of its weight: by time, a fast node would remember too much."""
 SHORTEST = 1e-3

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from flashpy.cluster.admission import limit
 from flashpy.cluster.affinity import Affinity
@@ -123,7 +123,8 @@ class Simulation:
         self._setting = setting
         self._trace = trace
         self._progress = progress
-        parameters = setting.parameters
+        # LB/GC must not believe that memories are of another size than they are.
+        parameters = structs.replace(setting.parameters, node_bytes=setting.cache_bytes)
         self._policy = policy(setting.policy, parameters)
         made = [Node(str(number)) for number in range(setting.nodes)]
         self._nodes = Nodes(made)

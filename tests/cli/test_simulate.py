@@ -57,6 +57,7 @@ def test_a_table_for_people(tmp_path: Path) -> None:
         (["--log", "broken.gz"], "broken.gz cannot be read: "),
         (["--policy", "lard,best"], "There is no policy 'best'; there are rr, wrr,"),
         (["--nodes", "1,0"], "'0' is no number of nodes; write some from 1 to 10,000, such as 1,4."),
+        (["--mapping", "0"], "A memory of 0 bytes holds nothing"),
         (["--cache", "some"], "'some' is no size; write a number of bytes, or one such as 512M."),
         (
             ["--requests", "100", "--nodes", "2"],

@@ -173,6 +173,13 @@ def test_locality_pays() -> None:
     assert found["wrr", 8].affinity is None and (found["lard-r", 8].affinity or 0) > 0.9
 
 
+def test_books_are_kept_of_memories_as_large_as_they_are() -> None:
+    """So LB/GC foresees all hits and misses where requests come one by one, also of a memory that is small."""
+    trace = made_up(Shape(400, 2**24, exponent=0.7), 4_000)
+    found = Simulation(Setting("lb-gc", 1, PAPER, 2**20, "gds", 1), trace).run()
+    assert found.warm.affinity == 1 and found.warm.miss_ratio > 0.2
+
+
 def test_the_shape_of_rice() -> None:
     """37,703 targets of 1,418 MB; what covers most requests is within 8 % of what the paper says."""
     shape = SHAPES["rice"]
