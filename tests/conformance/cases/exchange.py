@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+CONNECT = 10.0
+"""Seconds for a connection to be there, which is no answer: a busy machine may take longer than an answer may."""
+
 Address = tuple[str, int]
 
 HOST = b"test.example"
@@ -198,7 +201,8 @@ def perform(steps: Sequence[Step], address: Address, patience: float) -> Exchang
             if sock is None or not step.joined:
                 if sock is not None:
                     sock.close()
-                sock = socket.create_connection(address, patience)
+                sock = socket.create_connection(address, CONNECT)
+                sock.settimeout(patience)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 reading = _Reading(sock)
             _send(sock, _filled(step.data, exchange))
