@@ -222,6 +222,7 @@ def main() -> int:
             for run in turn(number, kind, plan):
                 found.runs.append(run)
                 result.report(run, COLUMNS)
+            found.write(options.results)  # it takes long, and may be broken off
     result.ratios(found)
     return result.finish(found, options.results)
 
