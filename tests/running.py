@@ -5,6 +5,7 @@ Every wait here is bounded by ``PATIENCE``, which is far above what any step tak
 
 import itertools
 import os
+import random
 import re
 import resource
 import signal
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
@@ -92,6 +93,20 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def free_ports(count: int = 1) -> list[int]:
+    """TCP ports of 127.0.0.1 that are free now, and that the kernel gives to nobody who asks for any port: so they stay
+    free while the test's server ends and starts again."""
+    lowest_of_any = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(10_000, lowest_of_any)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
 
 
 class Flashpy:

@@ -11,8 +11,7 @@ import pytest
 
 from flashpy.cli.explanation import explain
 from flashpy.config import load
-from tests.cli.test_serve import free_port
-from tests.running import PATIENCE, Flashpy, clean_environment
+from tests.running import PATIENCE, Flashpy, clean_environment, free_ports
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 GOOD, BAD = "Authorization: Basic amFuZTpzZWNyZXQ=", "Authorization: Basic amFuZTp3cm9uZw=="
@@ -80,7 +79,7 @@ def file(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     file = tmp_path / "flashpy.toml"
-    file.write_text(CONFIGURATION.format(port=free_port(), hash=HASH))
+    file.write_text(CONFIGURATION.format(port=free_ports()[0], hash=HASH))
     return file
 
 

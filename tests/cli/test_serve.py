@@ -28,6 +28,7 @@ from tests.running import (
     clean_environment,
     descendants_of,
     eventually,
+    free_ports,
     is_alive,
     title_of,
 )
@@ -98,13 +99,6 @@ def powerless() -> str:
     if shutil.which("setpriv") is None:
         pytest.skip("root's powers cannot be given up without setpriv")
     return 'exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def refuses(port: int) -> bool:
@@ -328,7 +322,7 @@ def test_a_flag_is_before_the_environment_is_before_the_file_is_before_the_defau
         (tmp_path / name / "index.html").write_text(f"index.html of {name}")
         for index in ("file", "environment", "flag"):
             (tmp_path / name / f"{index}.html").write_text(f"{index}.html of {name}")
-    ports = {name: free_port() for name in ("file", "PORT", "FLASHPY_PORT", "flag")}
+    ports = {name: free_ports()[0] for name in ("file", "PORT", "FLASHPY_PORT", "flag")}
     config = tmp_path / "flashpy.toml"
     config.write_text(f"""
         [server]
@@ -398,7 +392,7 @@ def test_the_port_of_a_flag_goes_with_the_host_of_the_file(root: Path, start: Ca
 
 
 def test_addresses_of_flags_are_before_those_of_the_environment(root: Path, start: Callable[..., Flashpy]) -> None:
-    port = str(free_port())
+    port = str(free_ports()[0])
     server = start(root, "--bind", "127.0.0.2:0", environment={"FLASHPY_HOST": "127.0.0.3", "PORT": port})
     assert server.urls == [f"http://127.0.0.2:{server.port}"]
     server = start(root, "--port", port, environment={"FLASHPY_BIND": "127.0.0.2:0"})
@@ -635,7 +629,7 @@ def test_elsewhere_there_is_one_plain_line(root: Path, start: Callable[..., Flas
 
 
 def test_below_info_nothing_is_said(root: Path, start: Callable[..., Flashpy]) -> None:
-    port = free_port()
+    port = free_ports()[0]
     server = start(root, "--port", str(port), "--log-level", "warning")
     eventually("the server listens", lambda: not refuses(port))
     with Client(("127.0.0.1", port)) as client:
@@ -647,7 +641,7 @@ def test_below_info_nothing_is_said(root: Path, start: Callable[..., Flashpy]) -
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams(root: Path, start: Callable[..., Flashpy], closed: str) -> None:
-    port = free_port()
+    port = free_ports()[0]
     server = start(root, "--port", str(port), "--access-log", shell=f'exec "$@" {closed}')
     eventually("the server listens", lambda: server.process.poll() is not None or not refuses(port))
     with Client(("127.0.0.1", port)) as client:

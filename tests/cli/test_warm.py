@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_serve import free_port
-from tests.running import PATIENCE, Flashpy, clean_environment
+from tests.running import PATIENCE, Flashpy, clean_environment, free_ports
 
 
 @pytest.fixture
@@ -20,7 +19,7 @@ def file(tmp_path: Path) -> Path:
     for name, size in (("large", 100_000), ("sub dir/middle", 10_000), ("small", 100), (".hidden", 10)):
         (root / name).write_bytes(b"x" * size)
     file = tmp_path / "flashpy.toml"
-    file.write_text(f'[server]\nbind = ["127.0.0.1:{free_port()}"]\n[site]\nroot = "site"\n')
+    file.write_text(f'[server]\nbind = ["127.0.0.1:{free_ports()[0]}"]\n[site]\nroot = "site"\n')
     return file
 
 

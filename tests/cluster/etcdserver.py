@@ -1,7 +1,6 @@
 """etcd really running, on loopback ports, with its data in a directory of the test."""
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
@@ -10,22 +9,10 @@ from pathlib import Path
 
 import aetcd
 
-from tests.running import PATIENCE, eventually
+from tests.running import PATIENCE, eventually, free_ports
 
 PROGRAM = shutil.which("etcd")
 MISSING = "etcd is not installed (Debian: etcd-server)"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 class EtcdServer:
@@ -60,19 +47,19 @@ class EtcdServer:
     def end(self, number: int = signal.SIGKILL) -> None:
         """End it by a signal."""
         if self._process is not None:
-            os.kill(self._process.pid, number)
+            self._process.send_signal(number)
             self._process.wait(PATIENCE)
             self._process = None
 
     def stop(self) -> None:
         """Let it neither work nor end."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+        self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it work again."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> aetcd.Client:
         """A client of the test's own."""

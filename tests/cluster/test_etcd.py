@@ -12,8 +12,8 @@ from flashpy.cluster.etcd.client import Etcd
 from flashpy.cluster.etcd.leadership import Leadership, Role
 from flashpy.cluster.etcd.members import EtcdMembership, Registration
 from flashpy.cluster.membership import Member
-from tests.cluster.etcdserver import EtcdServer, free_ports
-from tests.running import PATIENCE
+from tests.cluster.etcdserver import EtcdServer
+from tests.running import PATIENCE, free_ports
 
 LEASE = 1
 KEY = b"/flashpy/nodes/"

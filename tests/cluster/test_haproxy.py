@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.etcdserver import free_ports
-from tests.running import PATIENCE, Client, Flashpy, eventually
+from tests.running import PATIENCE, Client, Flashpy, eventually, free_ports
 
 PROGRAM = shutil.which("haproxy")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="HAProxy is not installed (Debian: haproxy)")

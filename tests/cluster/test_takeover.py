@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.etcdserver import EtcdServer, free_ports
+from tests.cluster.etcdserver import EtcdServer
 from tests.cluster.running import FILES, ask_control, make_site
-from tests.running import Client, Flashpy, descendants_of, eventually, is_alive
+from tests.running import Client, Flashpy, descendants_of, eventually, free_ports, is_alive
 
 NAMES = ("first", "second")
 

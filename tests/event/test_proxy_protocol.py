@@ -15,7 +15,7 @@ import pytest
 
 from flashpy.server import Background, background
 from tests.http.test_proxy_protocol import IPV4, IPV6, binary, with_checksum
-from tests.running import PATIENCE, Client, Flashpy, eventually
+from tests.running import PATIENCE, Client, Flashpy, eventually, free_ports
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 LINE = b"PROXY TCP4 192.0.2.1 198.51.100.2 8080 80\r\n"
@@ -203,15 +203,6 @@ def test_behind_haproxy(stack: ExitStack, root: Path, tmp_path: Path) -> None:
         for source, status in (("127.0.0.3", 200), ("127.0.0.2", 403)):
             client = stack.enter_context(Client(("127.0.0.1", port), source=source))
             assert [client.get().status for _ in range(3)] == [status] * 3
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports of 127.0.0.1 that are free now."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 # Fields
