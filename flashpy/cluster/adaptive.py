@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from flashpy.cluster.choosing import Asked, Parameters, Report, Thresholds
 from flashpy.cluster.control import Control
-from flashpy.cluster.lard import Lard
+from flashpy.cluster.lard import Decision, Lard
 from flashpy.cluster.mapping import ServerSet
 from flashpy.cluster.nodes import Node, Nodes
 from flashpy.cluster.summary import Probe, Summary
@@ -41,23 +41,9 @@ class AdaptiveLard(Lard):
         return self._control.thresholds
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
-        """The least loaded of the target's nodes, unless it is overloaded."""
+        """See Lard."""
         self._nodes = nodes
-        least = nodes.least_loaded()
-        if least is None:
-            return None
-        known = self._mapping.get(asked.target)
-        members = known.within(nodes) if known is not None else []
-        node = nodes.least_loaded(members)
-        if known is None or node is None:
-            node = self._first(nodes, least, asked.target)
-            self._mapping.put(asked.target, [node.name], now)
-        elif self._is_overloaded(node, least) and least not in members:
-            node = least
-            self._mapping.put(asked.target, [*(member.name for member in members), least.name], now)
-        elif len(members) > 1 and now - known.changed > self._parameters.k:
-            self._judge(known, members, node, now)
-        return node
+        return super().choose(nodes, asked, now)
 
     def forget(self, name: str) -> None:
         """It serves nothing, has nothing in memory, and says nothing."""
@@ -88,6 +74,22 @@ class AdaptiveLard(Lard):
         for target in targets:
             self._mapping.put(target, [name], now)
 
+    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
+        """The least loaded of the target's nodes, unless it is overloaded."""
+        least = nodes.least_loaded()
+        if least is None:
+            return None
+        members = known.within(nodes) if known is not None else []
+        node = nodes.least_loaded(members)
+        if known is None or node is None:
+            node = self._first(nodes, least, asked.target)
+            return Decision(node, [node.name])
+        if self._is_overloaded(node, least) and least not in members:
+            return Decision(least, [*(member.name for member in members), least.name])
+        if len(members) > 1 and now - known.changed > self._parameters.k:
+            return Decision(node, [member.name for member in self._judge(known, members, node, now)])
+        return Decision(node)
+
     def _first(self, nodes: Nodes, least: Node, target: bytes) -> Node:
         """The node of a target that has none."""
         if self._resident:
@@ -105,15 +107,16 @@ class AdaptiveLard(Lard):
         resident = self._resident.get(node.name)
         return resident is not None and resident.has(probe)
 
-    def _judge(self, known: ServerSet, members: list[Node], kept: Node, now: float) -> None:
-        """Whether a server set can do with a member less: the most loaded of those that are not needed just now."""
+    def _judge(self, known: ServerSet, members: list[Node], kept: Node, now: float) -> list[Node]:
+        """A server set without the most loaded of those that are not needed just now, if the rest can do without it;
+        else as it is, to be judged again after as long a time."""
         rate = known.asked / (now - known.changed)
         leaving = max((node for node in members if node is not kept), key=lambda node: node.pressure)
         rest = [node for node in members if node is not leaving]
         throughput = self._control.throughput
         if throughput and rate > FULL * throughput * sum(node.weight for node in rest):
-            rest = members  # it is judged again after as long a time
-        self._mapping.put(known.target, [node.name for node in rest], now)
+            return members
+        return rest
 
 
 def _drawn(name: str, target: bytes) -> float:

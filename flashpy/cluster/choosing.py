@@ -88,6 +88,9 @@ class Policy(Protocol):
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The node for a request; None: no node may serve."""
 
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """The node that ``choose`` would choose, without a change of anything."""
+
     def forget(self, name: str) -> None:
         """A node has gone, or has lost its memory: what was mapped to it is mapped to it no more."""
 
@@ -114,6 +117,14 @@ class Simple:
     def thresholds(self) -> Thresholds:
         """As configured."""
         return Thresholds(self._parameters.t_low, self._parameters.t_high)
+
+    def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """See Policy."""
+        raise NotImplementedError
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """To choose changes nothing."""
+        return self.choose(nodes, asked, now)
 
     def forget(self, name: str) -> None:
         """There is nothing to forget."""

@@ -76,6 +76,10 @@ class Mapping:
             found.asked += 1
         return found
 
+    def look(self, target: bytes) -> ServerSet | None:
+        """The server set of a target, if it has one. It does not count as asked for."""
+        return self._sets.get(target)
+
     def names(self, target: bytes) -> Sequence[str]:
         """The names of those that serve a target. It does not count as asked for."""
         found = self._sets.get(target)

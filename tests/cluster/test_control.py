@@ -32,6 +32,8 @@ def test_draining_and_explaining(tmp_path: Path) -> None:
         drained = run("drain", "a", "-c", cluster.file)
         assert (drained.returncode, drained.stdout) == (0, "The node a gets nothing new; it has 0 connections.\n")
         assert "/f1.txt goes to b" in run("front", "-c", cluster.file, "--explain", "/f1.txt").stdout
+        assert "Nobody is believed to have it" in run("front", "-c", cluster.file, "--explain", "/f3.txt").stdout
+        assert cluster.state()["targets"] == 1, "to ask is no request"
         before = cluster.node("a")["handed"]
         assert cluster.get("/f2.txt").body == FILES["f2.txt"]
         assert cluster.node("a")["handed"] == before
