@@ -7,11 +7,7 @@
 - A target of which nothing is known goes to a node that says it has it in memory: so what a front-end has forgotten, or
   one that took over has never known, costs no miss.
 - Nodes that have nothing to do are told apart by how many targets they serve, for their loads say nothing.
-- A node that joins is told which targets will be its own (``share``). It loads these, and then takes them over.
 """
-
-from collections.abc import Sequence
-from hashlib import blake2b
 
 from flashpy.cluster.choosing import Asked, Parameters, Report, Thresholds
 from flashpy.cluster.control import Control
@@ -58,22 +54,6 @@ class AdaptiveLard(Lard):
         if report.resident is not None:
             self._resident[name] = report.resident
 
-    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
-        """Which targets will be a newcomer's, so many at most, the most wanted first.
-
-        It gets its part of them by weight, of all nodes alike; which they are is a matter of a hash.
-        """
-        others = [node for node in nodes.up() if node is not newcomer]
-        part = newcomer.weight / (newcomer.weight + sum(node.weight for node in others))
-        mine = [entry for entry in self._mapping if _drawn(newcomer.name, entry.target) < part]
-        mine.sort(key=lambda entry: entry.asked / max(1.0, now - entry.changed), reverse=True)
-        return [entry.target for entry in mine[:most]]
-
-    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
-        """A newcomer has loaded these, and serves them from now on."""
-        for target in targets:
-            self._mapping.put(target, [name], now)
-
     def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
         """The least loaded of the target's nodes, unless it is overloaded."""
         least = nodes.least_loaded()
@@ -117,9 +97,3 @@ class AdaptiveLard(Lard):
         if throughput and rate > FULL * throughput * sum(node.weight for node in rest):
             return members
         return rest
-
-
-def _drawn(name: str, target: bytes) -> float:
-    """A number from 0 to 1 that is the same in every process."""
-    digest = blake2b(target, digest_size=8, person=blake2b(name.encode(), digest_size=16).digest()).digest()
-    return int.from_bytes(digest, "big") / 2**64

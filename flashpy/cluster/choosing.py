@@ -100,6 +100,12 @@ class Policy(Protocol):
     def report(self, name: str, report: Report) -> None:
         """A node has said how it is."""
 
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Which targets will be a newcomer's, so many at most, the most wanted first."""
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """A newcomer has loaded these, and serves them from now on."""
+
     @property
     def thresholds(self) -> Thresholds:
         """What the limit of connections is made of (flashpy.cluster.admission)."""
@@ -135,6 +141,13 @@ class Simple:
 
     def report(self, name: str, report: Report) -> None:
         """It does not matter."""
+
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Nothing is anybody's."""
+        return ()
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """There was nothing to load."""
 
 
 def holder(nodes: Nodes, asked: Asked) -> Node | None:

@@ -1,6 +1,11 @@
-"""LARD and LARD/R (Pai et al., Locality-Aware Request Distribution, ASPLOS 1998, figures 2 and 3)."""
+"""LARD and LARD/R (Pai et al., Locality-Aware Request Distribution, ASPLOS 1998, figures 2 and 3).
+
+Beyond the paper, a node that joins is told which targets will be its own (``share``). It loads these, and then takes
+them over.
+"""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from flashpy.cluster.choosing import Asked, Parameters, Simple
@@ -51,6 +56,24 @@ class Lard(Simple):
         """The target's node."""
         return self._mapping.names(target)
 
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Its part of all targets by weight: first of those that nobody serves, then of those of all nodes alike."""
+        others = sum(node.weight for node in nodes.up() if node is not newcomer)
+        wanted = len(self._mapping) * newcomer.weight / (newcomer.weight + others)
+        served: list[ServerSet] = []
+        unserved: list[ServerSet] = []
+        for entry in self._mapping:
+            (served if entry.is_served else unserved).append(entry)
+        mine = _drawn(newcomer.name, unserved, wanted) + _drawn(newcomer.name, served, wanted - len(unserved))
+        mine.sort(key=lambda entry: entry.asked / max(1.0, now - entry.changed), reverse=True)
+        return [entry.target for entry in mine[:most]]
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """It serves them alone, but beside the others those that several serve: they are asked for too much for one."""
+        for target in targets:
+            others = [other for other in self._mapping.names(target) if other != name]
+            self._mapping.put(target, [*others, name] if len(others) > 1 else [name], now)
+
     def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
         """The target's node, unless it is overloaded."""
         least = nodes.least_loaded()
@@ -89,3 +112,12 @@ class LardR(Lard):
             busiest = max((member for member in members if member is not node), key=lambda member: member.pressure)
             return Decision(node, [member.name for member in members if member is not busiest])
         return Decision(node)
+
+
+def _drawn(name: str, entries: Sequence[ServerSet], count: float) -> list[ServerSet]:
+    """About so many of these, by a hash: they are the same in every process, and others for each name."""
+    if not entries or count <= 0:
+        return []
+    person = blake2b(name.encode(), digest_size=blake2b.PERSON_SIZE).digest()
+    limit = int(min(1.0, count / len(entries)) * 2**64).to_bytes(9, "big")
+    return [entry for entry in entries if b"\0" + blake2b(entry.target, digest_size=8, person=person).digest() < limit]

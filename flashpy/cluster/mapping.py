@@ -39,6 +39,11 @@ class ServerSet:
         self.cost = ENTRY_COST + len(target) + MEMBER_COST * len(members)
         self.used = False
 
+    @property
+    def is_served(self) -> bool:
+        """Whether any of its members has not been forgotten."""
+        return any(not member.gone for member in self.members)
+
     def within(self, nodes: Nodes) -> list[Node]:
         """Those of its members that may be chosen."""
         found = []

@@ -17,12 +17,18 @@
 4. Each connection that was handed comes back once, or is finished once. When a link breaks, all are finished.
 """
 
+from collections.abc import Iterable, Iterator
+
 from msgspec import Struct
 
 from flashpy.cluster.choosing import Report
 
 ROOM = 160 * 1024
 """Bytes of a message at most: well below what a packet of a Unix socket can have (net.core.wmem_default)."""
+
+
+OVERHEAD = 16
+"""Bytes for each of several in a message, and for the message itself, at most (MessagePack)."""
 
 
 class Handed(Struct, tag=True, array_like=True):
@@ -66,12 +72,13 @@ class Finished(Struct, tag=True, array_like=True):
 class Reported(Struct, tag=True, array_like=True):
     """How a node is. ``held`` are the connections that it has from this link, ``others`` those from elsewhere.
     ``predictions`` count the first requests of the connections that were handed to it since it began, as in
-    cluster.affinity: true hits, false hits, true misses, false misses."""
+    cluster.affinity: true hits, false hits, true misses, false misses. ``memory`` is what it may use, in bytes."""
 
     held: int
     others: int
     report: Report
     predictions: tuple[int, int, int, int] = (0, 0, 0, 0)
+    memory: int = 0
 
 
 class Leaving(Struct, tag=True, array_like=True):
@@ -80,3 +87,18 @@ class Leaving(Struct, tag=True, array_like=True):
 
 ToNode = Handed | Disowned | Recalled
 FromNode = Back | Finished | Reported | Leaving
+
+
+def parts_of(targets: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Targets in parts for which a message has room."""
+    part: list[bytes] = []
+    size = OVERHEAD
+    for target in targets:
+        cost = len(target) + OVERHEAD
+        if part and size + cost > ROOM:
+            yield part
+            part, size = [], OVERHEAD
+        part.append(target)
+        size += cost
+    if part:
+        yield part

@@ -10,10 +10,12 @@ from flashpy.settings import HealthSection, NodeSection
 if TYPE_CHECKING:
     from flashpy.cluster.front.backend import Backend
     from flashpy.cluster.front.passing import Passing
+    from flashpy.cluster.front.warming import Warming
 
 
 class Member:
-    """``node`` is in the policy's collection. ``passing`` and ``backend`` are the ways to it, those that it has."""
+    """``node`` is in the policy's collection. ``passing`` and ``backend`` are the ways to it, those that it has.
+    ``warming``: None, who cannot be asked for files stays cold."""
 
     def __init__(self, section: NodeSection, health: HealthSection) -> None:
         self.name = section.name
@@ -22,6 +24,7 @@ class Member:
         self.health = Health(health)
         self.passing: Passing | None = None
         self.backend: Backend | None = None
+        self.warming: Warming | None = None
         self.reported: Reported | None = None  # the latest
         self.handed = 0  # connections, ever
         self.returned = 0  # of these, those that came back

@@ -7,12 +7,13 @@ import asyncio
 import errno
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported
+from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported, parts_of
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -99,12 +100,13 @@ class Passing:
             self._loop.add_writer(self._link.fileno(), self._writable)
         return True
 
-    def disown(self, target: bytes) -> None:
-        """A target is another's now. If there is no room to tell the node at once, it goes on to answer for it: that
+    def disown(self, targets: Sequence[bytes]) -> None:
+        """Targets are others' now. If there is no room to tell the node at once, it goes on to answer for them: that
         costs some of its memory, and is no fault."""
         if self._link is not None:
             try:
-                self._link.send(Disowned([target]), [])
+                for some in parts_of(targets):
+                    self._link.send(Disowned(some), [])
             except OSError:
                 pass
 

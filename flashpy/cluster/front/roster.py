@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_address
 
 from flashpy.addresses import Tcp, Unix, parse
@@ -12,6 +13,7 @@ from flashpy.cluster.front.checks import Check
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.passing import Keeper, Passing
+from flashpy.cluster.front.warming import AT_A_TIME, Warming
 from flashpy.errors import StartError
 from flashpy.settings import ClusterSection, NodeSection
 
@@ -42,6 +44,8 @@ class Roster:
             member.passing = Passing(self._loop, member, self._dispatcher, self._keeper)
         if address is not None:
             member.backend = Backend(self._loop, address, settings.relay_timeout, settings.pool, settings.splice)
+            connect = partial(Backend, self._loop, address, settings.relay_timeout, AT_A_TIME, False)
+            member.warming = Warming(member, self._dispatcher, connect, settings.warm_timeout)
         if member.passing is None:
             self._checks[section.name] = Check(member, self._dispatcher, settings.health)
         self._dispatcher.join(member)
@@ -93,6 +97,8 @@ class Roster:
 
 
 def _close(member: Member) -> None:
+    if member.warming is not None:
+        member.warming.stop()
     if member.passing is not None:
         member.passing.close()
     if member.backend is not None:

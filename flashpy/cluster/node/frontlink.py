@@ -27,12 +27,13 @@ class FrontLink:
     """``gone`` is called when the front-end has gone."""
 
     def __init__(
-        self, service: Service, sock: socket.socket, targets: Targets, gone: "Callable[[FrontLink], None]"
+        self, service: Service, sock: socket.socket, targets: Targets, memory: int, gone: "Callable[[FrontLink], None]"
     ) -> None:
         self._service = service
         self._link: Link[ToNode] = Link(sock, ToNode, ROOM, binary=True)
         self._gone = gone
         self._finished = 0  # connections, of which the front-end has not been told yet
+        self._memory = memory  # bytes that this node may use
         self.targets = targets
         self.affinity = Affinity()
         self.held = 0
@@ -68,7 +69,7 @@ class FrontLink:
         """How this node is, which has so many connections in all."""
         affinity = self.affinity
         counts = affinity.true_hits, affinity.false_hits, affinity.true_misses, affinity.false_misses
-        self._tell(Reported(self.held, max(0, connections - self.held), report, counts))
+        self._tell(Reported(self.held, max(0, connections - self.held), report, counts, self._memory))
 
     def leave(self) -> None:
         """This process is about to end, and another listens in its place."""
