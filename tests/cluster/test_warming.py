@@ -29,7 +29,7 @@ TARGETS = [f"/g{number}.txt" for number in range(200)]
 class Growing(Cluster):
     """Two nodes, and a third that does not run any more."""
 
-    def __init__(self, place: Path, means: str = "both", cluster: str = "idle = 60.0", policy: str = "") -> None:
+    def __init__(self, place: Path, means: str = "passing", cluster: str = "idle = 60.0", policy: str = "") -> None:
         super().__init__(place, "abc", means, cluster, policy)
         for target in TARGETS:
             (self.site / target[1:]).write_text(target * 20)
@@ -127,7 +127,7 @@ def test_a_node_that_does_not_load_anything_comes_up_all_the_same(tmp_path: Path
         cluster.ask_all()
 
 
-@pytest.mark.parametrize("means", ["both", "relay"])
+@pytest.mark.parametrize("means", ["passing", "relay"])
 def test_a_node_that_dies_while_it_is_warmed(tmp_path: Path, means: str) -> None:
     """It is down, and nobody has noticed."""
     with Growing(tmp_path, means) as cluster, Load(cluster) as load:

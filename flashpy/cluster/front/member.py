@@ -8,14 +8,13 @@ from flashpy.cluster.nodes import Node, Standing
 from flashpy.settings import HealthSection, NodeSection
 
 if TYPE_CHECKING:
-    from flashpy.cluster.front.backend import Backend
+    from flashpy.cluster.backend.pool import Backend
     from flashpy.cluster.front.passing import Passing
     from flashpy.cluster.front.warming import Warming
 
 
 class Member:
-    """``node`` is in the policy's collection. ``passing`` and ``backend`` are the ways to it, those that it has.
-    ``warming``: None, who cannot be asked for files stays cold."""
+    """``node`` is in the policy's collection. ``passing`` and ``backend`` are the ways to it, those that it has."""
 
     def __init__(self, section: NodeSection, health: HealthSection) -> None:
         self.name = section.name

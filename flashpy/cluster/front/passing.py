@@ -6,6 +6,7 @@ A connection is ours until the message with its socket has left: if the node end
 import asyncio
 import errno
 import logging
+import os
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported, parts_of
+from flashpy.cluster.messages import Disowned, Handed, Introduced, Recalled, Reported, parts_of
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -97,8 +98,24 @@ class Passing:
             return False
         if not at_once:
             self._queue.append(leaving)
-            self._loop.add_writer(self._link.fileno(), self._writable)
+            self._link.await_room()
         return True
+
+    def introduce(self, fd: int) -> None:
+        """Give the node a socket on which another part of the cluster will ask it; it is closed here.
+
+        Raises:
+            OSError: the node cannot be reached.
+        """
+        link = self._link
+        if link is None:
+            os.close(fd)
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "there is no link to it")
+        try:
+            link.tell(Introduced(), [fd])
+        except OSError:
+            self.broken(link)
+            raise
 
     def disown(self, targets: Sequence[bytes]) -> None:
         """Targets are others' now. If there is no room to tell the node at once, it goes on to answer for them: that
@@ -140,9 +157,9 @@ class Passing:
         connection.leave().close()
         return True
 
-    def _writable(self) -> None:
-        link = self._link
-        if link is None:
+    def roomy(self, link: NodeLink) -> None:
+        """See Hearer."""
+        if link is not self._link:
             return
         try:
             while self._queue:
@@ -151,11 +168,10 @@ class Passing:
                 elif self._send(link, self._queue[0]):
                     self._queue.popleft()
                 else:
+                    link.await_room()
                     return
         except OSError:
             self.broken(link)
-            return
-        self._loop.remove_writer(link.fileno())
 
     # From the node
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flashpy.cluster.front.backend import Backend, Exchange, Failure
+from flashpy.cluster.backend.exchange import Exchange, Failure
+from flashpy.cluster.backend.pool import Backend
 from flashpy.http.target import quote_path
 from flashpy.job.kinds import Result
 
@@ -36,15 +37,16 @@ class _Unreachable(Exception):
 class Warming:
     """The warming of one node, which may take place again, after each time that it was down.
 
-    ``connect`` makes connections to it of its own: they end with the warming. ``timeout`` is in seconds.
+    ``backend`` makes a pool of connections to it; each time has one of its own, which ends with it. ``timeout`` is in
+    seconds.
     """
 
     def __init__(
-        self, member: "Member", dispatcher: "Dispatcher", connect: Callable[[], Backend], timeout: float
+        self, member: "Member", dispatcher: "Dispatcher", backend: Callable[[], Backend], timeout: float
     ) -> None:
         self._member = member
         self._dispatcher = dispatcher
-        self._connect = connect
+        self._backend = backend
         self._timeout = timeout
         self._task: asyncio.Task[bool] | None = None
         self._began = 0.0
@@ -80,7 +82,7 @@ class Warming:
 
     async def _run(self, targets: Sequence[bytes]) -> bool:
         """Load as much as there is time for; whether the node is still there then."""
-        backend, left = self._connect(), iter(targets)
+        backend, left = self._backend(), iter(targets)
         is_there = True
         try:
             with suppress(TimeoutError):
