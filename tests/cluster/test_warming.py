@@ -11,15 +11,18 @@ from typing import Self
 
 import pytest
 
+from flashpy.cluster.backend.pool import Backend
 from flashpy.cluster.choosing import Asked, Report
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.roster import Roster
+from flashpy.cluster.front.warming import Warming
 from flashpy.cluster.messages import Reported
 from flashpy.cluster.nodes import Standing
 from flashpy.now import Now
 from flashpy.settings import ClusterSection, HealthSection, NodeSection, PolicySection
 from tests.cluster.running import Cluster, make_site
+from tests.cluster.test_control import run
 from tests.cluster.test_failures import Load
 from tests.running import PATIENCE, Flashpy, eventually, is_stopped
 
@@ -30,7 +33,7 @@ class Growing(Cluster):
     """Two nodes, and a third that does not run any more."""
 
     def __init__(self, place: Path, means: str = "passing", cluster: str = "idle = 60.0", policy: str = "") -> None:
-        super().__init__(place, "abc", means, cluster, policy)
+        super().__init__(place, "abc", means, cluster, policy, f'[admin]\nbind = ["unix:{place}/admin.sock"]\n')
         for target in TARGETS:
             (self.site / target[1:]).write_text(target * 20)
 
@@ -48,6 +51,10 @@ class Growing(Cluster):
         """All targets, each on a connection of its own."""
         for target in TARGETS:
             assert self.get(target).body.decode() == target * 20
+
+    def top(self) -> str:
+        """What ``flashpy top`` shows."""
+        return run("top", "--admin", f"unix:{self._place}/admin.sock").stdout
 
     def kill(self, name: str) -> None:
         """Kill a node."""
@@ -152,6 +159,9 @@ def test_when_nobody_else_is_there_a_node_is_up_at_once(tmp_path: Path) -> None:
             assert cluster.standing("c") == "draining"
             assert cluster.control("POST", "/undrain?node=c")[0] == 200
             assert cluster.standing("c") == "warming"
+            share = cluster.node("c")["share"]
+            assert share > 30
+            eventually("it is shown", lambda: f"warming 0/{share}" in cluster.top())
             assert cluster.control("POST", "/drain?node=a")[0] == 200
             assert cluster.standing("c") == "warming"
             assert cluster.control("POST", "/drain?node=b")[0] == 200
@@ -282,6 +292,22 @@ async def test_what_is_not_there_is_not_taken_over(served: Path) -> None:
     await front.becomes("c", Standing.UP)
     assert newcomer.warming is not None and newcomer.warming.share == 4
     assert set(front.mapped_to("c", targets)) == {b"/a b%.txt", b"/large.bin"}
+    await front.close()
+
+
+async def test_a_fault_of_ours_keeps_no_node_down(served: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the node is up with what it has."""
+    front = Front([target.encode() for target in TARGETS], served)
+    newcomer = front.join("c", served, 0)
+
+    def no_backend() -> Backend:
+        raise RuntimeError("there is a fault in this")
+
+    newcomer.warming = Warming(newcomer, front.dispatcher, no_backend, 30.0)
+    newcomer.health.met()
+    front.review("c")
+    await front.becomes("c", Standing.UP)
+    assert "The node c could not be warmed." in caplog.text
     await front.close()
 
 
