@@ -206,6 +206,9 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
         "handed": CounterMetricFamily("flashpy_node_handed_total", "Connections handed to a node.", labels=["node"]),
         "returned": CounterMetricFamily("flashpy_node_returned_total", "Of these, those come back.", labels=["node"]),
         "relayed": CounterMetricFamily("flashpy_node_relayed_total", "Requests relayed to a node.", labels=["node"]),
+        "fetched": CounterMetricFamily(
+            "flashpy_node_fetched_total", "Answers that a node has fetched from others.", labels=["node"]
+        ),
         "share": GaugeMetricFamily(
             "flashpy_node_share_targets", "What a node was to load when it last came to life.", labels=["node"]
         ),
