@@ -1,15 +1,29 @@
 """The link to one process of a node on this host: hears what it says, and knows how many connections it has."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from flashpy.cluster.messages import ROOM, Back, Finished, FromNode, Leaving, Reported
+from flashpy.cluster.front.lateral import Fetches
+from flashpy.cluster.messages import (
+    ROOM,
+    Asks,
+    Back,
+    Fetched,
+    Finished,
+    FromNode,
+    Introduces,
+    Leaving,
+    Question,
+    Reported,
+)
 from flashpy.event.link import BadMessage, Link
 from flashpy.job.programs import send_with
 
@@ -32,8 +46,17 @@ class Hearer(Protocol):
     def reported(self, message: Reported) -> None:
         """It has said how it is."""
 
+    def asked(self, link: "NodeLink", questions: Iterable[Question]) -> None:
+        """It asks who is to answer these."""
+
+    def introduces(self, fd: int, name: str) -> None:
+        """A socket is to be passed on to another node."""
+
     def leaving(self, link: "NodeLink") -> None:
         """It is about to end: what it has it answers or gives back, and it is to be handed no more."""
+
+    def roomy(self, link: "NodeLink") -> None:
+        """There is room again for what could not be sent."""
 
     def broken(self, link: "NodeLink") -> None:
         """It is gone."""
@@ -42,7 +65,7 @@ class Hearer(Protocol):
 class NodeLink:
     """Connected to a node's socket."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, path: str, name: str, hearer: Hearer) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: str, name: str, hearer: Hearer, fetches: Fetches) -> None:
         """
         Raises:
             OSError: nobody is there yet, or has too many to accept.
@@ -58,6 +81,7 @@ class NodeLink:
             self._sock.close()
             raise
         self._link: Link[FromNode] = Link(self._sock, FromNode, ROOM, binary=True)
+        self.fetches = fetches
         self.held = 0  # connections that the node has from here
         self.heard = loop.time()
         loop.add_reader(self._sock.fileno(), self._readable)
@@ -72,7 +96,23 @@ class NodeLink:
         Raises:
             OSError: there is no room for it now, or the node is gone.
         """
+        if self._link.waiting:
+            raise BlockingIOError(errno.EAGAIN, "there is no room")
         send_with(self._sock, [_encode(message)], fds)
+
+    def tell(self, message: Struct, fds: list[int]) -> None:
+        """Send a message, and descriptors, which are closed here; what there is no room for now is sent later.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        self._link.send(message, fds)
+        if self._link.waiting:
+            self.await_room()
+
+    def await_room(self) -> None:
+        """Have the hearer told when more can be sent."""
+        self._loop.add_writer(self._sock.fileno(), self._writable)
 
     def close(self) -> None:
         """Part with the node."""
@@ -80,6 +120,16 @@ class NodeLink:
             self._loop.remove_reader(self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
             self._link.close()
+
+    def _writable(self) -> None:
+        try:
+            if not self._link.flush():
+                return
+        except OSError:
+            self._hearer.broken(self)
+            return
+        self._loop.remove_writer(self._sock.fileno())
+        self._hearer.roomy(self)
 
     def _readable(self) -> None:
         try:
@@ -108,6 +158,12 @@ class NodeLink:
                 self._let_go(1)
             case Finished(count):
                 self._let_go(count)
+            case Asks(questions):
+                self._hearer.asked(self, questions)
+            case Introduces(name) if fds:
+                self._hearer.introduces(fds.pop(), name)
+            case Fetched(numbers):
+                self.fetches.over(numbers)
             case Reported():
                 self._hearer.reported(message)
             case Leaving():

@@ -4,15 +4,19 @@ A connection is ours until the message with its socket has left: if the node end
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
+import os
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from flashpy.cluster.front.lateral import Fetches
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported
+from flashpy.cluster.messages import Disowned, Handed, Introduced, Question, Recalled, Reported, Told
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -74,13 +78,16 @@ class Passing:
         self._link, self._old = None, []
 
     def _connect(self) -> None:
+        name = self._member.name
         try:
-            self._link = NodeLink(self._loop, self._member.section.handoff, self._member.name, self)
+            self._link = NodeLink(self._loop, self._member.section.handoff, name, self, Fetches(self._dispatcher, name))
         except OSError:
             self._link = None
         else:
             if self._recalled:
                 self.recall(True)
+            if self._queue:
+                self._link.await_room()
 
     # To the node
 
@@ -96,8 +103,24 @@ class Passing:
             return False
         if not at_once:
             self._queue.append(leaving)
-            self._loop.add_writer(self._link.fileno(), self._writable)
+            self._link.await_room()
         return True
+
+    def introduce(self, fd: int, logged: bool = True) -> None:
+        """Give the node a socket on which another part of the cluster will ask it; it is closed here.
+
+        Raises:
+            OSError: the node cannot be reached.
+        """
+        link = self._link
+        if link is None:
+            os.close(fd)
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "there is no link to it")
+        try:
+            link.tell(Introduced(logged), [fd])
+        except OSError:
+            self.broken(link)
+            raise
 
     def disown(self, target: bytes) -> None:
         """A target is another's now. If there is no room to tell the node at once, it goes on to answer for it: that
@@ -138,9 +161,9 @@ class Passing:
         connection.leave().close()
         return True
 
-    def _writable(self) -> None:
-        link = self._link
-        if link is None:
+    def roomy(self, link: NodeLink) -> None:
+        """See Hearer."""
+        if link is not self._link:
             return
         try:
             while self._queue:
@@ -149,11 +172,10 @@ class Passing:
                 elif self._send(link, self._queue[0]):
                     self._queue.popleft()
                 else:
+                    link.await_room()
                     return
         except OSError:
             self.broken(link)
-            return
-        self._loop.remove_writer(link.fileno())
 
     # From the node
 
@@ -171,6 +193,22 @@ class Passing:
         """See Hearer."""
         self._dispatcher.report(self._member, message)
 
+    def asked(self, link: NodeLink, questions: Iterable[Question]) -> None:
+        """See Hearer."""
+        try:
+            link.tell(Told([link.fetches.advise(question) for question in questions]), [])
+        except OSError:
+            self.broken(link)
+
+    def introduces(self, fd: int, name: str) -> None:
+        """See Hearer. If the other node is not there, who waits for it finds the socket closed."""
+        other = self._dispatcher.members.get(name)
+        if other is None or other.passing is None:
+            os.close(fd)
+            return
+        with contextlib.suppress(OSError):
+            other.passing.introduce(fd, logged=False)
+
     def leaving(self, link: NodeLink) -> None:
         """See Hearer. Who takes its place listens already."""
         if link is self._link:
@@ -185,6 +223,7 @@ class Passing:
             self._link = None
         elif link in self._old:
             self._old.remove(link)
+        link.fetches.close()
         self.let_go(link.held)
         self._settle()
 
