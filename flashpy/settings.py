@@ -244,8 +244,8 @@ class AdminSection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NodeSection(Struct, frozen=True, forbid_unknown_fields=True):
-    """A node of a cluster as its front-end knows it: connections are passed to it through the Unix socket ``handoff``
-    where it is on the same host, else requests are relayed to ``address``, which serves what cannot be passed too."""
+    """A node of a cluster as its front-end knows it: through the Unix socket ``handoff`` where it is on the same host;
+    else, and there only, requests are relayed to ``address``."""
 
     name: str
     handoff: str = ""
@@ -255,7 +255,7 @@ class NodeSection(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def host(self) -> str:
         """By which name it is asked, where nobody has said another (RFC 9110, 7.2)."""
-        return "localhost" if self.address.startswith("unix:") else self.address
+        return "localhost" if self.handoff or self.address.startswith("unix:") else self.address
 
 
 class PolicySection(Struct, frozen=True, forbid_unknown_fields=True):

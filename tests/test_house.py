@@ -44,6 +44,7 @@ LAYERS = {
     "siblings": 4,
     "site": 4,
     "config": 5,
+    "cluster/backend": 5,
     "cluster/etcd": 5,
     "cluster/haproxy": 5,
     "event": 5,

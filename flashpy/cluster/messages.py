@@ -2,6 +2,7 @@
 
     front-end                                   node
        | Handed + the client's socket   -------> |  it answers the client directly
+       | Introduced + a socket          -------> |  requests of another part of the cluster come on it
        | Disowned                       -------> |
        | Recalled                       -------> |  all connections are to come back, each when it is between requests
        | <-------   Back + the client's socket   |  a request on it may be another's, or it has been idle for long
@@ -36,6 +37,15 @@ class Handed(Struct, tag=True, array_like=True):
     data: bytes
     expected: bool = False
     stays: bool = False
+
+
+class Introduced(Struct, tag=True, array_like=True):
+    """Another part of the cluster speaks HTTP/1.1 on the socket beside it: no client, but believed in what it says of
+    clients (X-Forwarded-For). Its requests are the node's, whatever their targets. It has no answer from the node to
+    say that it has ended: it is no load. ``logged``: the node logs what it answers there; a neighbour, which answers
+    the client with it, does that itself."""
+
+    logged: bool = True
 
 
 class Disowned(Struct, tag=True, array_like=True):
@@ -78,5 +88,5 @@ class Leaving(Struct, tag=True, array_like=True):
     """Hand over no more on this link: connect anew."""
 
 
-ToNode = Handed | Disowned | Recalled
+ToNode = Handed | Introduced | Disowned | Recalled
 FromNode = Back | Finished | Reported | Leaving

@@ -87,8 +87,6 @@ def _front(config: Config, cluster: ClusterSection) -> Iterator[Finding]:
         keys: Keys = ("cluster", "node", str(number))
         if not node.handoff and not node.address:
             yield keys, f"the node {node.name} takes handoff or address: else nobody reaches it."
-        elif not node.address and (config.tls.bind or config.server.http2):
-            yield keys, f"the node {node.name} takes an address: what comes by TLS or HTTP/2 can only be relayed."
         if node.address and (why := _why_no_address(node.address)):
             yield (*keys, "address"), why
 

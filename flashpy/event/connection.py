@@ -607,9 +607,13 @@ class Connection:
     def _record(self, request: Request, response: Response, sent: int, began: float, cache: Cache) -> None:
         service = self._service
         assert service.log is not None
-        forwarding = service.forwarding
-        client = self.client if forwarding is None else forwarding.client_of(request, self.client)
+        client = self._client_of(request)
         service.log.add((client, service.now.wall, request, response.head, sent, _monotonic() - began, cache))
+
+    def _client_of(self, request: Request) -> str:
+        """Who has made a request, for the log: the client, or whom a trusted proxy names."""
+        forwarding = self._service.forwarding
+        return self.client if forwarding is None else forwarding.client_of(request, self.client)
 
     def _set_writing(self, wanted: bool) -> None:
         if wanted is not self._writing:

@@ -1,6 +1,7 @@
 """The commands of a cluster, TLS and HTTP/2 at its front-end, and what is said of it."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,12 +112,13 @@ self_signed = true
 """
 
 
-def test_tls_and_http2_are_relayed(tmp_path: Path) -> None:
-    """To nodes whose connections in clear are passed; TLS ends at the front-end."""
+@pytest.mark.parametrize("means", ["passing", "both"])
+def test_tls_and_http2_are_relayed(tmp_path: Path, means: str) -> None:
+    """To nodes whose connections in clear are passed; TLS ends at the front-end. No node needs an address for that."""
     pytest.importorskip("h2")
     pytest.importorskip("trustme")
     more = TLS.replace('bind = ["127.0.0.1:0"]\nself', 'bind = ["127.0.0.2:0"]\nself')
-    with Cluster(tmp_path, means="both", more=more) as cluster:
+    with Cluster(tmp_path, means=means, more=more) as cluster:
         plain, secure = cluster.front.urls
         for options in (("--http1.1", "-k", secure), ("--http2", "-k", secure), ("--http2-prior-knowledge", plain)):
             *words, url = options
@@ -129,7 +131,33 @@ def test_tls_and_http2_are_relayed(tmp_path: Path) -> None:
         assert sum(node["relayed"] for node in nodes) >= 3 * len(FILES)
         assert sum(node["handed"] for node in nodes) == 0
         assert cluster.get("/f1.txt").body == FILES["f1.txt"]
+        eventually("nobody has anything to do", lambda: cluster.state()["active"] == 0)
         assert sum(node["handed"] for node in cluster.state()["nodes"].values()) == 1
+
+
+def test_who_asks_by_tls_is_known_to_a_node_that_trusts_nobody(tmp_path: Path) -> None:
+    """The front-end that relays to it is believed on the sockets that it has passed, and there alone. Once an old
+    process of the node has gone, its successor is asked."""
+    more = TLS.replace("http2 = true\n", "").replace('bind = ["127.0.0.1:0"]\nself', 'bind = ["127.0.0.2:0"]\nself')
+    settings = tmp_path / "node.toml"
+    settings.write_text("[server]\nbind = []\n[log]\naccess = true\n")
+    with Cluster(tmp_path, "a", more=more, node=("-c", str(settings))) as cluster:
+        _, secure = cluster.front.urls
+
+        def ask(name: str) -> bytes:
+            words = ["curl", "-sSk", "--interface", "127.0.0.9", "-H", "X-Forwarded-For: 192.0.2.1", f"{secure}/{name}"]
+            return subprocess.run(words, capture_output=True, timeout=PATIENCE, check=True).stdout
+
+        assert ask("f1.txt") == FILES["f1.txt"]
+        (old,) = cluster.nodes["a"].workers()
+        cluster.nodes["a"].tell(signal.SIGHUP)
+        eventually("another process serves", lambda: old not in cluster.nodes["a"].workers())
+        assert ask("f2.txt") == FILES["f2.txt"]
+        eventually("both are logged", lambda: cluster.nodes["a"].stdout.count("GET /f") == 2)
+        lines = [line.split()[0] for line in cluster.nodes["a"].stdout.splitlines()]
+        assert lines == ["127.0.0.9", "127.0.0.9"]
+        eventually("nobody has anything to do", lambda: cluster.node("a")["load"] == 0)
+        assert cluster.node("a")["relayed"] == 2
 
 
 @pytest.mark.parametrize(
@@ -145,7 +173,6 @@ def test_tls_and_http2_are_relayed(tmp_path: Path) -> None:
             '[server]\nworkers = 2\n[[cluster.node]]\nname = "a"\nhandoff = "x"\n',
             "server.workers: a front-end has one worker",
         ),
-        ('[[cluster.node]]\nname = "a"\nhandoff = "x"\n[server]\nhttp2 = true\n', "can only be relayed"),
     ],
 )
 def test_what_no_front_end_can_work_with(tmp_path: Path, text: str, why: str) -> None:

@@ -16,6 +16,7 @@ from flashpy.cluster.messages import (
     Finished,
     FromNode,
     Handed,
+    Introduced,
     Leaving,
     Recalled,
     Reported,
@@ -32,6 +33,7 @@ REPORT = st.builds(
 )
 TO_NODE = (
     st.builds(Handed, st.text(), DATA, st.booleans(), st.booleans())
+    | st.builds(Introduced, st.booleans())
     | st.builds(Disowned, st.lists(DATA))
     | st.builds(Recalled, st.booleans())
 )

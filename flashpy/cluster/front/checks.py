@@ -2,7 +2,7 @@
 
 import asyncio
 
-from flashpy.cluster.front.backend import Exchange
+from flashpy.cluster.backend.exchange import Exchange
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.job.kinds import Result

@@ -8,7 +8,7 @@ from flashpy.cluster.nodes import Node, Standing
 from flashpy.settings import HealthSection, NodeSection
 
 if TYPE_CHECKING:
-    from flashpy.cluster.front.backend import Backend
+    from flashpy.cluster.backend.pool import Backend
     from flashpy.cluster.front.passing import Passing
 
 

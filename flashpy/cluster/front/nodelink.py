@@ -1,6 +1,7 @@
 """The link to one process of a node on this host: hears what it says, and knows how many connections it has."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -34,6 +35,9 @@ class Hearer(Protocol):
 
     def leaving(self, link: "NodeLink") -> None:
         """It is about to end: what it has it answers or gives back, and it is to be handed no more."""
+
+    def roomy(self, link: "NodeLink") -> None:
+        """There is room again for what could not be sent."""
 
     def broken(self, link: "NodeLink") -> None:
         """It is gone."""
@@ -72,7 +76,23 @@ class NodeLink:
         Raises:
             OSError: there is no room for it now, or the node is gone.
         """
+        if self._link.waiting:
+            raise BlockingIOError(errno.EAGAIN, "there is no room")
         send_with(self._sock, [_encode(message)], fds)
+
+    def tell(self, message: Struct, fds: list[int]) -> None:
+        """Send a message, and descriptors, which are closed here; what there is no room for now is sent later.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        self._link.send(message, fds)
+        if self._link.waiting:
+            self.await_room()
+
+    def await_room(self) -> None:
+        """Have the hearer told when more can be sent."""
+        self._loop.add_writer(self._sock.fileno(), self._writable)
 
     def close(self) -> None:
         """Part with the node."""
@@ -80,6 +100,16 @@ class NodeLink:
             self._loop.remove_reader(self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
             self._link.close()
+
+    def _writable(self) -> None:
+        try:
+            if not self._link.flush():
+                return
+        except OSError:
+            self._hearer.broken(self)
+            return
+        self._loop.remove_writer(self._sock.fileno())
+        self._hearer.roomy(self)
 
     def _readable(self) -> None:
         try:

@@ -6,13 +6,14 @@ A connection is ours until the message with its socket has left: if the node end
 import asyncio
 import errno
 import logging
+import os
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Recalled, Reported
+from flashpy.cluster.messages import Disowned, Handed, Introduced, Recalled, Reported
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -96,8 +97,24 @@ class Passing:
             return False
         if not at_once:
             self._queue.append(leaving)
-            self._loop.add_writer(self._link.fileno(), self._writable)
+            self._link.await_room()
         return True
+
+    def introduce(self, fd: int) -> None:
+        """Give the node a socket on which another part of the cluster will ask it; it is closed here.
+
+        Raises:
+            OSError: the node cannot be reached.
+        """
+        link = self._link
+        if link is None:
+            os.close(fd)
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "there is no link to it")
+        try:
+            link.tell(Introduced(), [fd])
+        except OSError:
+            self.broken(link)
+            raise
 
     def disown(self, target: bytes) -> None:
         """A target is another's now. If there is no room to tell the node at once, it goes on to answer for it: that
@@ -138,9 +155,9 @@ class Passing:
         connection.leave().close()
         return True
 
-    def _writable(self) -> None:
-        link = self._link
-        if link is None:
+    def roomy(self, link: NodeLink) -> None:
+        """See Hearer."""
+        if link is not self._link:
             return
         try:
             while self._queue:
@@ -149,11 +166,10 @@ class Passing:
                 elif self._send(link, self._queue[0]):
                     self._queue.popleft()
                 else:
+                    link.await_room()
                     return
         except OSError:
             self.broken(link)
-            return
-        self._loop.remove_writer(link.fileno())
 
     # From the node
 

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from flashpy.cluster.backend.exchange import CAME, Exchange, Failure
 from flashpy.cluster.choosing import Asked
-from flashpy.cluster.front.backend import Exchange, Failure
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.handoff import Handoff
 from flashpy.cluster.front.member import Member
@@ -17,7 +17,7 @@ from flashpy.cluster.front.placement import Placement
 from flashpy.cluster.upstream import request_head
 from flashpy.http.request import Request
 from flashpy.http.response import Head, Response
-from flashpy.job.kinds import Await, Outcome, Result
+from flashpy.job.kinds import Await, Result
 from flashpy.resource.answer import Answer, Pending
 from flashpy.resource.errors import ErrorPages
 from flashpy.site.plan import SERVER
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from flashpy.cluster.front.connection import FrontConnection
 
 _log = logging.getLogger("flashpy.cluster")
-_CAME = Result(Outcome.CAME)
 _STATUSES = {Failure.UNREACHABLE: 502, Failure.BROKEN: 502, Failure.LATE: 504}
 """What the client is told when a node does not answer (RFC 9110, 15.6.3 and 15.6.5)."""
 BUSY = 503
@@ -140,7 +139,7 @@ class _Asking:
     def _place(self, done: Callable[[Result], None], wanted: Callable[[], bool]) -> None:
         def placed(placement: Placement | None) -> None:
             self._placement = placement
-            done(_CAME)
+            done(CAME)
 
         self._site.dispatcher.place(Asked(self._request.path), placed, wanted, self._tried)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from flashpy.addresses import Tcp, Unix, parse
-from flashpy.cluster.front.backend import Backend, SocketAddress
+from flashpy.cluster.backend.pool import Backend, Connect, SocketAddress, connecting, introduced
 from flashpy.cluster.front.checks import Check
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
@@ -35,13 +35,17 @@ class Roster:
         return self._dispatcher.members.values()
 
     def join(self, section: NodeSection, address: SocketAddress | None) -> None:
-        """There is a node. ``address`` is that of the section, if it has one."""
+        """There is a node. ``address`` is that of the section, if it has one; a node of this host needs none, for what is
+        relayed to it goes over sockets that are passed to it."""
         settings = self._settings
         member = Member(section, settings.health)
+        connect: Connect | None = connecting(address) if address is not None else None
         if section.handoff:
             member.passing = Passing(self._loop, member, self._dispatcher, self._keeper)
-        if address is not None:
-            member.backend = Backend(self._loop, address, settings.relay_timeout, settings.pool, settings.splice)
+            connect = introduced(member.passing.introduce)
+        if connect is not None:
+            timeout, most, spliced = settings.relay_timeout, settings.pool, settings.splice
+            member.backend = Backend(self._loop, connect, timeout, most, spliced)
         if member.passing is None:
             self._checks[section.name] = Check(member, self._dispatcher, settings.health)
         self._dispatcher.join(member)

@@ -65,7 +65,7 @@ class Front(Sped):
         self._site = FrontSite(self._dispatcher)
         self._roster = Roster(loop, settings, self._dispatcher, self)
         for section in settings.node:
-            self._roster.join(section, await resolve(loop, section) if section.address else None)
+            self._roster.join(section, await resolve(loop, section) if not section.handoff else None)
         self._look()
         deadline = loop.time() + FIRST_LOOK
         while loop.time() < deadline and not all(member.health.alive for member in self._roster.members):

@@ -10,8 +10,20 @@ from msgspec import Struct
 
 from flashpy.cluster.affinity import Affinity
 from flashpy.cluster.choosing import Report
-from flashpy.cluster.messages import ROOM, Back, Disowned, Finished, Handed, Leaving, Recalled, Reported, ToNode
+from flashpy.cluster.messages import (
+    ROOM,
+    Back,
+    Disowned,
+    Finished,
+    Handed,
+    Introduced,
+    Leaving,
+    Recalled,
+    Reported,
+    ToNode,
+)
 from flashpy.cluster.node.connection import HandedConnection
+from flashpy.cluster.node.introduced import IntroducedConnection, IntroducedSite
 from flashpy.cluster.node.targets import Targets
 from flashpy.event.deadlines import State
 from flashpy.event.link import BadMessage, Link
@@ -33,6 +45,7 @@ class FrontLink:
         self._link: Link[ToNode] = Link(sock, ToNode, ROOM, binary=True)
         self._gone = gone
         self._finished = 0  # connections, of which the front-end has not been told yet
+        self._introduced = IntroducedSite(service, targets)
         self.targets = targets
         self.affinity = Affinity()
         self.held = 0
@@ -143,6 +156,10 @@ class FrontLink:
                 _log.warning("A connection is lost: out of descriptors.")
                 self.held += 1
                 self.finished()
+            case Introduced(logged) if fds:
+                self._introduce(fds.pop(0), logged)
+            case Introduced():
+                self._service.metrics.descriptors_exhausted += 1  # who waits there finds that it is closed
             case Disowned(targets):
                 self.targets.disown(targets)
             case Recalled(wanted):
@@ -174,6 +191,14 @@ class FrontLink:
         connection.begin_with(handed.data)
         if service.draining and not connection.is_gone:
             connection.drain()
+
+    def _introduce(self, fd: int, logged: bool) -> None:
+        service = self._service
+        sock = socket.SocketType(fileno=fd)
+        sock.setblocking(False)
+        service.connections += 1
+        service.now.monotonic = time.monotonic()
+        IntroducedConnection(service, sock, self._introduced, logged).start(State.IDLE)
 
     def _part(self) -> None:
         """The front-end has gone; what it has handed over is answered here to its end."""

@@ -1,16 +1,18 @@
-"""Connections to a node for requests that are relayed to it, kept for the next ones; and one exchange on such a one."""
+"""One request to a node and its answer, whose body goes from socket to socket."""
 
-import asyncio
 import errno
 import os
-import socket
 from collections.abc import Callable
 from enum import Enum, auto
 from fcntl import F_SETPIPE_SZ, fcntl
+from typing import TYPE_CHECKING
 
 from flashpy.buffers import Aggregate, Lazy, Pipe, Piped
 from flashpy.cluster.upstream import LONGEST_HEAD, AnswerHead, BadAnswer, answer_head
 from flashpy.job.kinds import Await, Outcome, Result
+
+if TYPE_CHECKING:
+    from flashpy.cluster.backend.pool import Backend, Link
 
 RECEIVE = 64 * 1024
 """Bytes taken from a node at once: small answers come whole."""
@@ -19,10 +21,8 @@ PIPE = 256 * 1024
 _SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _END = b"\r\n\r\n"
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-_CAME = Result(Outcome.CAME)
-
-SocketAddress = tuple[int, object]
-"""A family and an address in it (socket(7))."""
+CAME = Result(Outcome.CAME)
+"""What has been awaited is there; who has awaited it knows where."""
 
 
 class Phase(Enum):
@@ -43,134 +43,11 @@ class Failure(Enum):
     LATE = auto()
 
 
-class Backend:
-    """The connections to one node. ``spliced``: what follows a head goes from socket to socket, by way of a pipe."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, address: SocketAddress, timeout: float, most: int, spliced: bool
-    ) -> None:
-        self.loop = loop
-        self.timeout = timeout
-        self.spliced = spliced
-        self._address = address
-        self._most = most
-        self._idle: list[_Link] = []
-        self.exchanges: set[Exchange] = set()
-
-    def take(self, fresh: bool) -> "_Link":
-        """A connection that is kept, or a new one.
-
-        Raises:
-            OSError: none can be made.
-        """
-        if self._idle and not fresh:
-            return self._idle.pop()
-        family, address = self._address
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            if family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                sock.connect(address)  # type: ignore[arg-type]
-            except BlockingIOError as error:
-                if error.errno != errno.EINPROGRESS:
-                    raise
-        except OSError:
-            sock.close()
-            raise
-        return _Link(self, sock)
-
-    def keep(self, link: "_Link") -> None:
-        """An exchange is over, and the connection good for another."""
-        if len(self._idle) < self._most:
-            self._idle.append(link)
-        else:
-            link.close()
-
-    def forget(self, link: "_Link") -> None:
-        """The node has closed a connection that was kept."""
-        if link in self._idle:
-            self._idle.remove(link)
-
-    def sweep(self, now: float) -> None:
-        """Once a second: end exchanges that nobody wants any more, and those for which the node takes too long."""
-        for exchange in list(self.exchanges):
-            exchange.look(now)
-
-    def give_up(self) -> None:
-        """The node is down: kept connections may lead nowhere, and requests that can be repeated wait no longer."""
-        for link in self._idle:
-            link.close()
-        self._idle.clear()
-        for exchange in self.exchanges:
-            self.loop.call_soon(exchange.give_up)
-
-    def close(self) -> None:
-        """At the end."""
-        for exchange in list(self.exchanges):
-            exchange.abandon()
-        for link in self._idle:
-            link.close()
-        self._idle.clear()
-
-
-class _Link:
-    """One connection. It is read as long as nothing says otherwise: so it is known when the node has closed it."""
-
-    __slots__ = ("_backend", "_reading", "_writing", "exchange", "sock", "used")
-
-    def __init__(self, backend: Backend, sock: socket.socket) -> None:
-        self._backend = backend
-        self._reading = False
-        self._writing = False
-        self.sock = sock
-        self.exchange: Exchange | None = None
-        self.used = False  # for an exchange before
-        self.read(True)
-
-    def read(self, wanted: bool) -> None:
-        """Whether the exchange is to be told when there is something to read."""
-        if wanted is not self._reading:
-            self._reading = wanted
-            if wanted:
-                self._backend.loop.add_reader(self.sock.fileno(), self._readable)
-            else:
-                self._backend.loop.remove_reader(self.sock.fileno())
-
-    def write(self, wanted: bool) -> None:
-        """Whether the exchange is to be told when more can be sent."""
-        if wanted is not self._writing:
-            self._writing = wanted
-            if wanted:
-                self._backend.loop.add_writer(self.sock.fileno(), self._writable)
-            else:
-                self._backend.loop.remove_writer(self.sock.fileno())
-
-    def close(self) -> None:
-        """End it."""
-        if self.sock.fileno() >= 0:
-            self.read(False)
-            self.write(False)
-            self.sock.close()
-
-    def _writable(self) -> None:
-        if self.exchange is not None:
-            self.exchange.writable()
-
-    def _readable(self) -> None:
-        if self.exchange is not None:
-            self.exchange.readable()
-        else:  # what a node says unasked is its end, or nonsense
-            self._backend.forget(self)
-            self.close()
-
-
 class Exchange:
     """One request to a node, and its answer. ``released`` is called once, when the node is done with it."""
 
     def __init__(
-        self, backend: Backend, method: bytes, head: bytes, released: Callable[[], None], fresh: bool = False
+        self, backend: "Backend", method: bytes, head: bytes, released: Callable[[], None], fresh: bool = False
     ) -> None:
         """``fresh``: not on a connection that was kept."""
         self._backend = backend
@@ -179,7 +56,7 @@ class Exchange:
         self._request = head
         self._released: Callable[[], None] | None = released
         self._phase = Phase.SENDING
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._unsent = memoryview(head)
         self._data = b""
         self._left = 0  # bytes of the body that have not been taken from the node
@@ -309,7 +186,7 @@ class Exchange:
             self._finish()
         return piece
 
-    def _splice(self, link: _Link) -> Piped:
+    def _splice(self, link: "Link") -> Piped:
         if self._pipe is None:
             self._pipe = Pipe()
             try:
@@ -319,7 +196,7 @@ class Exchange:
         most = min(self._left, PIPE)
         return Piped(self._pipe, os.splice(link.sock.fileno(), self._pipe.writing, most, flags=_SPLICE))
 
-    def _copy(self, link: _Link) -> bytes:
+    def _copy(self, link: "Link") -> bytes:
         return link.sock.recv(min(self._left, PIPE))
 
     def wait(self, done: Callable[[Result], None], wanted: Callable[[], bool]) -> None:
@@ -368,7 +245,7 @@ class Exchange:
         if self._link is not None and self._phase is Phase.BODY:
             self._link.read(False)
         if done is not None:
-            done(_CAME)
+            done(CAME)
 
     def _finish(self) -> None:
         """All has been taken from the node."""
