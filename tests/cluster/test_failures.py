@@ -128,6 +128,27 @@ def test_a_request_is_not_put_to_the_same_node_again(tmp_path: Path) -> None:
             os.kill(worker, signal.SIGCONT)
 
 
+def test_a_node_leaves_that_is_stuck_with_a_request(tmp_path: Path) -> None:
+    """The request is put to another node when it has waited for too long, and the node is not taken for one again."""
+    with (
+        Cluster(tmp_path, "ab", "relay", "relay_timeout = 0.5", 'name = "rr"', health="timeout = 30.0") as running,
+        running.client() as one,
+        running.client() as other,
+    ):
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            one.ask("/f1.txt")
+            other.ask("/f1.txt")
+            eventually("the node has a request", lambda: running.node("a")["relayed"] == 1)
+            assert running.control("POST", "/leave?node=a")[0] == 200
+            assert one.answer().body == other.answer().body == FILES["f1.txt"]
+            assert "a does not answer as it should: it takes too long" in running.front.stderr
+            assert running.front.stderr.count("The node a is up.") == 1
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+
 def test_a_request_that_may_not_be_repeated(tmp_path: Path) -> None:
     """It may have done something at the node that does not answer (RFC 9110, 9.2.2): 504."""
     with Cluster(tmp_path, "ab", "relay", "relay_timeout = 0.5", 'name = "rr"', health="timeout = 30.0") as running:
