@@ -49,9 +49,10 @@ class PoolState(Struct):
 
 
 class NodeState(Struct):
-    """A node of a cluster: what it is for, its load (what was handed to it and is not finished); connections handed to
-    it and come back, and requests relayed, ever; the mean delay of late in seconds, and jobs that wait there. First
-    requests by whether they were predicted to be in its memory (hits) and whether that was true."""
+    """A node of a cluster: what it is for, its load (what was handed to it and is not finished, rounded up);
+    connections handed to it and come back, requests relayed, and answers that it has fetched from other nodes, ever;
+    the mean delay of late in seconds, and jobs that wait there. First requests by whether they were predicted to be in
+    its memory (hits) and whether that was true."""
 
     standing: str = ""
     weight: float = 1.0
@@ -59,6 +60,7 @@ class NodeState(Struct):
     handed: int = 0
     returned: int = 0
     relayed: int = 0
+    fetched: int = 0
     delay: float = 0.0
     queued: int = 0
     true_hits: int = 0

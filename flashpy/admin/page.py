@@ -73,8 +73,11 @@ PAGE = "".join(
         _table(
             "nodes",
             "Nodes",
-            ("Node", "Standing", "Load", "Handed/s", "Relayed/s", "Predicted", "Delay", "Handed", "Come back"),
-            wide=(7, 8),
+            (
+                *("Node", "Standing", "Load", "Handed/s", "Relayed/s", "Fetched/s"),
+                *("Predicted", "Delay", "Handed", "Come back"),
+            ),
+            wide=(8, 9),
         ),
         _table(
             "caches",

@@ -157,8 +157,9 @@ SCRIPT = """"use strict";
       put("nodes-note", state.policy + " · " + count(state.active) + " of " + count(state.most) + " at work, " +
         count(state.waiting) + " wait · " + count(state.targets) + " targets, " + words(size(state.mapping_bytes)));
       fill("nodes", cluster.nodes.map((node) => [node.name, node.state.standing, count(node.state.load),
-        count(node.handed), count(node.relayed), percent(node.predicted), words(time(node.state.delay || null)),
-        count(node.state.handed), count(node.state.returned)]), [7, 8], "There is none.");
+        count(node.handed), count(node.relayed), count(node.fetched), percent(node.predicted),
+        words(time(node.state.delay || null)), count(node.state.handed), count(node.state.returned)]), [8, 9],
+        "There is none.");
     }
 
     fill("caches", view.caches.map((cache) => {

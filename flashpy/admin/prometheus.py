@@ -205,6 +205,9 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
         "handed": CounterMetricFamily("flashpy_node_handed_total", "Connections handed to a node.", labels=["node"]),
         "returned": CounterMetricFamily("flashpy_node_returned_total", "Of these, those come back.", labels=["node"]),
         "relayed": CounterMetricFamily("flashpy_node_relayed_total", "Requests relayed to a node.", labels=["node"]),
+        "fetched": CounterMetricFamily(
+            "flashpy_node_fetched_total", "Answers that a node has fetched from others.", labels=["node"]
+        ),
     }
     for name, node in cluster.nodes.items():
         up.add_metric([name], node.standing == "up")

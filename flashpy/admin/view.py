@@ -59,13 +59,15 @@ class WorkerView(Struct):
 
 
 class NodeView(Struct):
-    """A node of a cluster; connections handed to it and requests relayed a second of late, and the part of the first
-    requests of the connections whose place in memory was predicted right. None where there were none."""
+    """A node of a cluster; connections handed to it, requests relayed and answers that it has fetched a second of late,
+    and the part of the first requests of the connections whose place in memory was predicted right. None where there
+    were none."""
 
     name: str
     state: NodeState
     handed: float
     relayed: float
+    fetched: float
     predicted: float | None
 
 
@@ -174,6 +176,7 @@ def _node(name: str, state: NodeState, before: NodeState, seconds: float) -> Nod
         state,
         handed=max(0, state.handed - before.handed) / seconds if seconds else 0.0,
         relayed=max(0, state.relayed - before.relayed) / seconds if seconds else 0.0,
+        fetched=max(0, state.fetched - before.fetched) / seconds if seconds else 0.0,
         predicted=right / (right + wrong) if right + wrong else None,
     )
 

@@ -103,11 +103,11 @@ def tables_of(view: View) -> list[Table]:
 def _nodes(cluster: ClusterView) -> Table:
     return Table(
         "Nodes",
-        ("node", "standing", "load", "handed/s", "relayed/s", "predicted"),
+        ("node", "standing", "load", "handed/s", "relayed/s", "fetched/s", "predicted"),
         [
             (
                 *(node.name, node.state.standing, count(node.state.load), count(node.handed)),
-                *(count(node.relayed), percent(node.predicted)),
+                *(count(node.relayed), count(node.fetched), percent(node.predicted)),
             )
             for node in cluster.nodes
         ],

@@ -3,6 +3,10 @@
     front-end                                   node
        | Handed + the client's socket   -------> |  it answers the client directly
        | Introduced + a socket          -------> |  requests of another part of the cluster come on it
+       | <-------                         Asks   |  of requests of a batch: who has their targets?
+       | Told                           -------> |  it has them itself, or fetches the answers from who is named
+       | <-------        Introduces + a socket   |  for that: to be passed on to another node
+       | <-------                      Fetched   |  that is over
        | Disowned                       -------> |
        | Recalled                       -------> |  all connections are to come back, each when it is between requests
        | <-------   Back + the client's socket   |  a request on it may be another's, or it has been idle for long
@@ -16,9 +20,15 @@
    the front-end chooses again.
 3. A connection between two requests goes back too, after a while: then it is no load of the node's any more.
 4. Each connection that was handed comes back once, or is finished once. When a link breaks, all are finished.
+5. Requests that have come together on a connection, pipelined, do not wait for each other's nodes: in place of a return
+   the node asks, and what is another's it fetches from there (Aron et al., USENIX ATC 1999: back-end forwarding). Each
+   that is fetched counts 1/N as the other's load until it is over, or the link breaks. What cannot be fetched is
+   answered by the node that has the connection: every node has all files.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from flashpy.cluster.choosing import Report
 
@@ -60,6 +70,48 @@ class Recalled(Struct, tag=True, array_like=True):
     wanted: bool = True
 
 
+class Question(Struct, array_like=True):
+    """A request for a target, one of a batch of so many. The number is the node's, for the answer."""
+
+    number: int
+    target: bytes
+    batch: Annotated[int, Meta(ge=1)]
+
+
+class Asks(Struct, tag=True, array_like=True):
+    """Who is to answer these? They are on connections that the node has."""
+
+    questions: list[Question]
+
+
+class Advice(Struct, array_like=True):
+    """Of the request of this number: the answer is to be fetched from the node of this name; or, if it is empty, to be
+    given by the node that has asked. ``own``: the target is its own then, and ``expected`` is as in Handed."""
+
+    number: int
+    name: str = ""
+    own: bool = False
+    expected: bool = False
+
+
+class Told(Struct, tag=True, array_like=True):
+    """What has been asked."""
+
+    advice: list[Advice]
+
+
+class Introduces(Struct, tag=True, array_like=True):
+    """The socket beside it is for the node of this name, which is to answer requests on it."""
+
+    name: str
+
+
+class Fetched(Struct, tag=True, array_like=True):
+    """The other nodes are done with what these requests took them."""
+
+    numbers: list[int]
+
+
 class Back(Struct, tag=True, array_like=True):
     """A connection that was handed comes back, with what has been read from it and not been answered."""
 
@@ -76,17 +128,19 @@ class Finished(Struct, tag=True, array_like=True):
 class Reported(Struct, tag=True, array_like=True):
     """How a node is. ``held`` are the connections that it has from this link, ``others`` those from elsewhere.
     ``predictions`` count the first requests of the connections that were handed to it since it began, as in
-    cluster.affinity: true hits, false hits, true misses, false misses."""
+    cluster.affinity: true hits, false hits, true misses, false misses. ``fetched`` are the answers that it has fetched
+    from other nodes since then."""
 
     held: int
     others: int
     report: Report
     predictions: tuple[int, int, int, int] = (0, 0, 0, 0)
+    fetched: int = 0
 
 
 class Leaving(Struct, tag=True, array_like=True):
     """Hand over no more on this link: connect anew."""
 
 
-ToNode = Handed | Introduced | Disowned | Recalled
-FromNode = Back | Finished | Reported | Leaving
+ToNode = Handed | Introduced | Told | Disowned | Recalled
+FromNode = Back | Finished | Asks | Introduces | Fetched | Reported | Leaving

@@ -56,7 +56,11 @@ class SteeredHttp1(Http1):
         if connection is not None and self._passing:
             self._passing = False
             connection.let_in(request)
-        elif connection is not None and not connection.keeps(request):
+        elif (
+            connection is not None
+            and not connection.keeps(request)
+            and not connection.fetches(request, data.count(_END, start))
+        ):
             self.turned = request
             self.held = True
             return start
@@ -85,6 +89,11 @@ class SteeredConnection(Connection):
     def keeps(self, request: Request) -> bool:
         """Whether a request is to be answered here."""
         raise NotImplementedError
+
+    def fetches(self, request: Request, together: int) -> bool:
+        """Whether a request that is not kept is given out all the same, because its answer can be fetched from where it
+        belongs. So many have come together, from this one on."""
+        return False
 
     def let_in(self, request: Request) -> None:
         """A request is answered here because somebody has said so, whatever ``keeps`` would say."""

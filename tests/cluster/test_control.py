@@ -213,6 +213,7 @@ def test_the_status_of_a_cluster(tmp_path: Path) -> None:
         metrics = subprocess.run(["curl", "-sS", f"http://{admin}/-/metrics"], capture_output=True, check=True).stdout
         assert b'flashpy_node_handed_total{node="a"} 1.0' in metrics
         assert b'flashpy_node_up{node="b"} 1.0' in metrics
+        assert b'flashpy_node_fetched_total{node="a"} 0.0' in metrics
 
 
 def test_a_single_server_says_nothing_of_a_cluster(tmp_path: Path) -> None:

@@ -11,15 +11,21 @@ from hypothesis import strategies as st
 from flashpy.cluster.choosing import Report
 from flashpy.cluster.messages import (
     ROOM,
+    Advice,
+    Asks,
     Back,
     Disowned,
+    Fetched,
     Finished,
     FromNode,
     Handed,
     Introduced,
+    Introduces,
     Leaving,
+    Question,
     Recalled,
     Reported,
+    Told,
     ToNode,
 )
 from flashpy.cluster.summary import Summary
@@ -34,13 +40,17 @@ REPORT = st.builds(
 TO_NODE = (
     st.builds(Handed, st.text(), DATA, st.booleans(), st.booleans())
     | st.builds(Introduced, st.booleans())
+    | st.builds(Told, st.lists(st.builds(Advice, COUNT, st.text(), st.booleans(), st.booleans())))
     | st.builds(Disowned, st.lists(DATA))
     | st.builds(Recalled, st.booleans())
 )
 FROM_NODE = (
     st.builds(Back, st.text(), DATA)
     | st.builds(Finished, COUNT)
-    | st.builds(Reported, COUNT, COUNT, REPORT, st.tuples(COUNT, COUNT, COUNT, COUNT))
+    | st.builds(Asks, st.lists(st.builds(Question, COUNT, DATA, st.integers(1, 2**40))))
+    | st.builds(Introduces, st.text())
+    | st.builds(Fetched, st.lists(COUNT))
+    | st.builds(Reported, COUNT, COUNT, REPORT, st.tuples(COUNT, COUNT, COUNT, COUNT), COUNT)
     | st.builds(Leaving)
 )
 

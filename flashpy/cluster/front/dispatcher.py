@@ -12,6 +12,7 @@ from flashpy.cluster.front.placement import Placement
 from flashpy.cluster.health import outliers
 from flashpy.cluster.messages import Reported
 from flashpy.cluster.nodes import Nodes, Standing
+from flashpy.cluster.persistent import share
 from flashpy.cluster.policy import Asked, Parameters, policy
 from flashpy.now import Now
 from flashpy.settings import ClusterSection, PolicySection
@@ -90,10 +91,22 @@ class Dispatcher:
         self._waiting.append(_Waiting(asked, placed, wanted, until, tried))
         return False
 
+    def lend(self, asked: Asked) -> Placement | None:
+        """Choose a node for a request of a batch, on a connection that a node has (``Asked.at``) and that is let in.
+        Another node is loaded by a share of it. None: no node may serve."""
+
+        def release(member: Member) -> None:
+            member.helped(share(asked, member.name))
+
+        placement = self._ask_policy(asked, release)
+        if placement is not None:
+            placement.member.help(share(asked, placement.member.name))
+        return placement
+
     def release(self, member: Member, count: int = 1) -> None:
         """A node is done with so many of what it was given."""
-        count = min(count, int(member.node.load))
-        member.node.load -= count
+        count = min(count, member.held)
+        member.hold(-count)
         self.active -= count
         self._admit()
 
@@ -164,20 +177,28 @@ class Dispatcher:
             waiting.placed(placement)
 
     def _choose(self, asked: Asked, tried: Collection[str]) -> Placement | None:
+        placement = self._ask_policy(asked, self.release, tried)
+        if placement is None:
+            self.refused += 1
+            return None
+        placement.member.hold(1)
+        self.active += 1
+        return placement
+
+    def _ask_policy(
+        self, asked: Asked, release: Callable[[Member], None], tried: Collection[str] = ()
+    ) -> Placement | None:
         before = self.policy.mapped(asked.target)
         node = self.policy.choose(self.nodes, asked, self.now.monotonic)
         if node is not None and node.name in tried:
             node = self.nodes.least_loaded([other for other in self.nodes.up() if other.name not in tried])
         if node is None:
-            self.refused += 1
             return None
         after = self.policy.mapped(asked.target)
         for name in before:
             if name not in after and (other := self.members.get(name)) is not None and other.passing is not None:
                 other.passing.disown(asked.target)
-        node.load += 1
-        self.active += 1
-        return Placement(self.members[node.name], node.name in before, not after, self.release)
+        return Placement(self.members[node.name], node.name in before, not after, release)
 
 
 def parameters_of(section: PolicySection) -> Parameters:

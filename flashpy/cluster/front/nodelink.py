@@ -5,12 +5,25 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from flashpy.cluster.messages import ROOM, Back, Finished, FromNode, Leaving, Reported
+from flashpy.cluster.front.lateral import Fetches
+from flashpy.cluster.messages import (
+    ROOM,
+    Asks,
+    Back,
+    Fetched,
+    Finished,
+    FromNode,
+    Introduces,
+    Leaving,
+    Question,
+    Reported,
+)
 from flashpy.event.link import BadMessage, Link
 from flashpy.job.programs import send_with
 
@@ -33,6 +46,12 @@ class Hearer(Protocol):
     def reported(self, message: Reported) -> None:
         """It has said how it is."""
 
+    def asked(self, link: "NodeLink", questions: Iterable[Question]) -> None:
+        """It asks who is to answer these."""
+
+    def introduces(self, fd: int, name: str) -> None:
+        """A socket is to be passed on to another node."""
+
     def leaving(self, link: "NodeLink") -> None:
         """It is about to end: what it has it answers or gives back, and it is to be handed no more."""
 
@@ -46,7 +65,7 @@ class Hearer(Protocol):
 class NodeLink:
     """Connected to a node's socket."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, path: str, name: str, hearer: Hearer) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: str, name: str, hearer: Hearer, fetches: Fetches) -> None:
         """
         Raises:
             OSError: nobody is there yet, or has too many to accept.
@@ -62,6 +81,7 @@ class NodeLink:
             self._sock.close()
             raise
         self._link: Link[FromNode] = Link(self._sock, FromNode, ROOM, binary=True)
+        self.fetches = fetches
         self.held = 0  # connections that the node has from here
         self.heard = loop.time()
         loop.add_reader(self._sock.fileno(), self._readable)
@@ -138,6 +158,12 @@ class NodeLink:
                 self._let_go(1)
             case Finished(count):
                 self._let_go(count)
+            case Asks(questions):
+                self._hearer.asked(self, questions)
+            case Introduces(name) if fds:
+                self._hearer.introduces(fds.pop(), name)
+            case Fetched(numbers):
+                self.fetches.over(numbers)
             case Reported():
                 self._hearer.reported(message)
             case Leaving():

@@ -4,16 +4,19 @@ A connection is ours until the message with its socket has left: if the node end
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from flashpy.cluster.front.lateral import Fetches
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Introduced, Recalled, Reported
+from flashpy.cluster.messages import Disowned, Handed, Introduced, Question, Recalled, Reported, Told
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -75,13 +78,16 @@ class Passing:
         self._link, self._old = None, []
 
     def _connect(self) -> None:
+        name = self._member.name
         try:
-            self._link = NodeLink(self._loop, self._member.section.handoff, self._member.name, self)
+            self._link = NodeLink(self._loop, self._member.section.handoff, name, self, Fetches(self._dispatcher, name))
         except OSError:
             self._link = None
         else:
             if self._recalled:
                 self.recall(True)
+            if self._queue:
+                self._link.await_room()
 
     # To the node
 
@@ -100,7 +106,7 @@ class Passing:
             self._link.await_room()
         return True
 
-    def introduce(self, fd: int) -> None:
+    def introduce(self, fd: int, logged: bool = True) -> None:
         """Give the node a socket on which another part of the cluster will ask it; it is closed here.
 
         Raises:
@@ -111,7 +117,7 @@ class Passing:
             os.close(fd)
             raise ConnectionRefusedError(errno.ECONNREFUSED, "there is no link to it")
         try:
-            link.tell(Introduced(), [fd])
+            link.tell(Introduced(logged), [fd])
         except OSError:
             self.broken(link)
             raise
@@ -187,6 +193,22 @@ class Passing:
         """See Hearer."""
         self._dispatcher.report(self._member, message)
 
+    def asked(self, link: NodeLink, questions: Iterable[Question]) -> None:
+        """See Hearer."""
+        try:
+            link.tell(Told([link.fetches.advise(question) for question in questions]), [])
+        except OSError:
+            self.broken(link)
+
+    def introduces(self, fd: int, name: str) -> None:
+        """See Hearer. If the other node is not there, who waits for it finds the socket closed."""
+        other = self._dispatcher.members.get(name)
+        if other is None or other.passing is None:
+            os.close(fd)
+            return
+        with contextlib.suppress(OSError):
+            other.passing.introduce(fd, logged=False)
+
     def leaving(self, link: NodeLink) -> None:
         """See Hearer. Who takes its place listens already."""
         if link is self._link:
@@ -201,6 +223,7 @@ class Passing:
             self._link = None
         elif link in self._old:
             self._old.remove(link)
+        link.fetches.close()
         self.let_go(link.held)
         self._settle()
 

@@ -35,8 +35,8 @@ class Roster:
         return self._dispatcher.members.values()
 
     def join(self, section: NodeSection, address: SocketAddress | None) -> None:
-        """There is a node. ``address`` is that of the section, if it has one; a node of this host needs none, for what is
-        relayed to it goes over sockets that are passed to it."""
+        """There is a node. ``address`` is that of the section; one of this host needs none, because it is asked over
+        sockets that are passed to it."""
         settings = self._settings
         member = Member(section, settings.health)
         connect: Connect | None = connecting(address) if address is not None else None

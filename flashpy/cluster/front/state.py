@@ -1,5 +1,7 @@
 """How a cluster is, as its front-end knows it."""
 
+from math import ceil
+
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.report import ClusterState, NodeState
@@ -26,10 +28,11 @@ def _node(member: Member) -> NodeState:
     return NodeState(
         standing=member.node.standing.value,
         weight=member.node.weight,
-        load=int(member.node.load),
+        load=ceil(member.node.load),
         handed=member.handed,
         returned=member.returned,
         relayed=member.relayed,
+        fetched=reported.fetched if reported is not None else 0,
         delay=member.health.delay or 0.0,
         queued=reported.report.queued if reported is not None else 0,
         true_hits=true_hits,

@@ -4,12 +4,14 @@ import socket
 from typing import TYPE_CHECKING
 
 from flashpy.cluster.messages import Handed
+from flashpy.cluster.node.lateral import Batch, Fetch, can_be_fetched
 from flashpy.cluster.steering import SteeredConnection
 from flashpy.event.connection import recall_nothing
 from flashpy.event.deadlines import State
 from flashpy.event.output import Progress
 from flashpy.event.service import Service
 from flashpy.http.request import Request
+from flashpy.job.kinds import Await
 from flashpy.resource.answer import Pending
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class HandedConnection(SteeredConnection):
     """Goes back where it came from when a request is another's, and when the node is about to end."""
 
-    __slots__ = ("_expected", "_first", "_link", "_stays_here", "_waited")
+    __slots__ = ("_batch", "_expected", "_fetching", "_first", "_link", "_stays_here", "_waited")
 
     def __init__(self, service: Service, sock: socket.SocketType, handed: Handed, link: "FrontLink") -> None:
         super().__init__(service, sock, handed.client)
@@ -28,6 +30,8 @@ class HandedConnection(SteeredConnection):
         self._stays_here = handed.stays
         self._first: bytes | None = None  # the target that it was handed over for, until that has been answered
         self._waited = False  # for a helper
+        self._batch: Batch | None = None
+        self._fetching: list[bytes] = []  # targets of requests that the wire is about to give out, to be fetched
 
     def let_in(self, request: Request) -> None:
         """See SteeredConnection: what is handed over is ours."""
@@ -40,6 +44,19 @@ class HandedConnection(SteeredConnection):
         if not link.is_open:
             return True
         return not link.is_recalled and (self._stays_here or request.path in link.targets)
+
+    def fetches(self, request: Request, together: int) -> bool:
+        """See SteeredConnection: what came together is answered together. Who is about to lose its connections does not
+        begin with more."""
+        link = self._link
+        if self._service.draining or link.is_recalled or link.neighbours.is_full or not can_be_fetched(request):
+            return False
+        if self._batch is None:
+            self._batch = Batch()
+        if not self._batch.takes(min(together, self._service.limits.pipeline)):
+            return False
+        self._fetching.append(request.path)
+        return True
 
     def turn(self, request: Request, data: bytes) -> None:
         """See SteeredConnection."""
@@ -85,8 +102,17 @@ class HandedConnection(SteeredConnection):
             self.go_back()
         return True
 
+    def _answer(self, request: Request) -> None:
+        if self._fetching and self._fetching[0] == request.path:
+            assert self._batch is not None
+            self._fetching.pop(0)
+            fetch = Fetch(self._link, self._service.site, request, self.client, self._batch)
+            self._wait(request, fetch.answer(), self._service.now.monotonic)
+        else:
+            super()._answer(request)
+
     def _wait(self, request: Request, pending: Pending, since: float) -> None:
-        self._waited = True
+        self._waited = self._waited or not isinstance(pending.job, Await)
         super()._wait(request, pending, since)
 
     def _stopped(self, progress: Progress, moved: bool) -> None:

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -20,14 +20,17 @@ from flashpy.cluster.messages import (
     Leaving,
     Recalled,
     Reported,
+    Told,
     ToNode,
 )
 from flashpy.cluster.node.connection import HandedConnection
 from flashpy.cluster.node.introduced import IntroducedConnection, IntroducedSite
+from flashpy.cluster.node.neighbours import Neighbours
 from flashpy.cluster.node.targets import Targets
 from flashpy.event.deadlines import State
 from flashpy.event.link import BadMessage, Link
 from flashpy.event.service import Service
+from flashpy.settings import ClusterSection
 
 _log = logging.getLogger("flashpy.cluster")
 
@@ -36,18 +39,16 @@ AT_A_TIME = 16
 
 
 class FrontLink:
-    """``gone`` is called when the front-end has gone."""
+    """What it has handed over is answered here to its end, even when it has gone."""
 
-    def __init__(
-        self, service: Service, sock: socket.socket, targets: Targets, gone: "Callable[[FrontLink], None]"
-    ) -> None:
+    def __init__(self, service: Service, sock: socket.socket, targets: Targets, settings: ClusterSection) -> None:
         self._service = service
         self._link: Link[ToNode] = Link(sock, ToNode, ROOM, binary=True)
-        self._gone = gone
         self._finished = 0  # connections, of which the front-end has not been told yet
         self._introduced = IntroducedSite(service, targets)
         self.targets = targets
         self.affinity = Affinity()
+        self.neighbours = Neighbours(service.loop, settings, self._tell)
         self.held = 0
         self.is_open = True
         self.is_recalled = False  # all connections are to go back
@@ -81,7 +82,8 @@ class FrontLink:
         """How this node is, which has so many connections in all."""
         affinity = self.affinity
         counts = affinity.true_hits, affinity.false_hits, affinity.true_misses, affinity.false_misses
-        self._tell(Reported(self.held, max(0, connections - self.held), report, counts))
+        others = max(0, connections - self.held)
+        self._tell(Reported(self.held, others, report, counts, self.neighbours.fetched))
 
     def leave(self) -> None:
         """This process is about to end, and another listens in its place."""
@@ -160,6 +162,8 @@ class FrontLink:
                 self._introduce(fds.pop(0), logged)
             case Introduced():
                 self._service.metrics.descriptors_exhausted += 1  # who waits there finds that it is closed
+            case Told():
+                self.neighbours.told(message)
             case Disowned(targets):
                 self.targets.disown(targets)
             case Recalled(wanted):
@@ -201,6 +205,5 @@ class FrontLink:
         IntroducedConnection(service, sock, self._introduced, logged).start(State.IDLE)
 
     def _part(self) -> None:
-        """The front-end has gone; what it has handed over is answered here to its end."""
         self.close()
-        self._gone(self)
+        self.neighbours.part()

@@ -51,12 +51,16 @@ class NodeServer(Amped):
     def link(self, sock: socket.socket) -> None:
         """A front-end has connected."""
         assert self._service is not None
-        link = FrontLink(self._service, sock, self._targets, self._gone)
+        link = FrontLink(self._service, sock, self._targets, self._config.cluster)
         self._links = (*self._links, link)
         link.report(Report(seconds=0.0), self._service.connections)
 
-    def _gone(self, link: FrontLink) -> None:
-        self._links = tuple(other for other in self._links if other is not link)
+    def _forget_links(self) -> None:
+        """Those to front-ends that have gone, when what is fetched from nodes that they have named is over."""
+        gone = [link for link in self._links if not link.is_open and not link.neighbours.under_way]
+        for link in gone:
+            link.neighbours.close()
+        self._links = tuple(link for link in self._links if link not in gone)
 
     def _tick_runner(self) -> None:
         super()._tick_runner()
@@ -71,6 +75,8 @@ class NodeServer(Amped):
         report = self._reporting.report(pool, self._targets, time.monotonic())
         for link in self._links:
             link.report(report, service.connections)
+            link.neighbours.sweep()
+        self._forget_links()
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
         """See Architecture. Connections that were handed over go back."""
@@ -86,5 +92,6 @@ class NodeServer(Amped):
         """See Architecture."""
         for link in self._links:
             link.close()
+            link.neighbours.close()
         self._links = ()
         await super().close()
