@@ -52,7 +52,8 @@ class NodeState(Struct):
     """A node of a cluster: what it is for, its load (what was handed to it and is not finished, rounded up);
     connections handed to it and come back, requests relayed, and answers that it has fetched from other nodes, ever;
     the mean delay of late in seconds, and jobs that wait there. First requests by whether they were predicted to be in
-    its memory (hits) and whether that was true."""
+    its memory (hits) and whether that was true. ``share`` targets were to be loaded when it last came to life, and
+    ``loaded`` of these have been."""
 
     standing: str = ""
     weight: float = 1.0
@@ -67,6 +68,8 @@ class NodeState(Struct):
     false_hits: int = 0
     true_misses: int = 0
     false_misses: int = 0
+    share: int = 0
+    loaded: int = 0
 
 
 class ClusterState(Struct):

@@ -311,6 +311,7 @@ class ClusterSection(Struct, frozen=True, forbid_unknown_fields=True):
     relay_timeout: Seconds = 30.0
     pool: Count = 32
     splice: bool = True
+    warm_timeout: Annotated[float, Meta(ge=0)] = 30.0
     policy: PolicySection = PolicySection()
     health: HealthSection = HealthSection()
     etcd: EtcdSection = EtcdSection()

@@ -41,6 +41,8 @@ SCRIPT = """"use strict";
   }
   const words = (pair) => pair.join(pair[1] ? "\\u202f" : "");
   const percent = (part) => part === null ? "–" : (part >= 0.99995 ? "100" : digits(100 * part, 1)) + "\\u202f%";
+  const standing = (node) => node.standing === "warming" ? "warming " + count(node.loaded) + "/" + count(node.share)
+    : node.standing;
   function ago(seconds) {
     if (seconds < 60) return digits(Math.floor(seconds), 0) + " s";
     if (seconds < 3600) return digits(Math.floor(seconds / 60), 0) + " min";
@@ -156,7 +158,7 @@ SCRIPT = """"use strict";
       const state = cluster.state;
       put("nodes-note", state.policy + " · " + count(state.active) + " of " + count(state.most) + " at work, " +
         count(state.waiting) + " wait · " + count(state.targets) + " targets, " + words(size(state.mapping_bytes)));
-      fill("nodes", cluster.nodes.map((node) => [node.name, node.state.standing, count(node.state.load),
+      fill("nodes", cluster.nodes.map((node) => [node.name, standing(node.state), count(node.state.load),
         count(node.handed), count(node.relayed), count(node.fetched), percent(node.predicted),
         words(time(node.state.delay || null)), count(node.state.handed), count(node.state.returned)]), [8, 9],
         "There is none.");

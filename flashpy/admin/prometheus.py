@@ -192,6 +192,7 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
     yield GaugeMetricFamily("flashpy_cluster_targets", "Targets that are mapped to nodes.", value=cluster.targets)
     yield GaugeMetricFamily("flashpy_cluster_mapping_bytes", "Memory for that.", value=cluster.mapping_bytes)
     up = GaugeMetricFamily("flashpy_node_up", "1 if a node may get more.", labels=["node"])
+    warming = GaugeMetricFamily("flashpy_node_warming", "1 if a node loads its share first.", labels=["node"])
     first = CounterMetricFamily(
         "flashpy_node_first_requests_total",
         "First requests of connections, by whether the target was predicted to be in memory, and whether it was.",
@@ -208,9 +209,14 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
         "fetched": CounterMetricFamily(
             "flashpy_node_fetched_total", "Answers that a node has fetched from others.", labels=["node"]
         ),
+        "share": GaugeMetricFamily(
+            "flashpy_node_share_targets", "What a node was to load when it last came to life.", labels=["node"]
+        ),
+        "loaded": GaugeMetricFamily("flashpy_node_loaded_targets", "What it has loaded of that.", labels=["node"]),
     }
     for name, node in cluster.nodes.items():
         up.add_metric([name], node.standing == "up")
+        warming.add_metric([name], node.standing == "warming")
         for field, family in families.items():
             family.add_metric([name], getattr(node, field))
         for predicted, hit, count in (
@@ -218,4 +224,4 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
             *(("false", "false", node.true_misses), ("false", "true", node.false_misses)),
         ):
             first.add_metric([name, predicted, hit], count)
-    yield from (up, first, *families.values())
+    yield from (up, warming, first, *families.values())

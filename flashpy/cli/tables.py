@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from flashpy.admin.view import ClusterView, View
 from flashpy.cli.figures import ago, count, percent, seconds, size
+from flashpy.report import NodeState
 
 _TROUBLES = (
     *("connections_refused", "connections_shed", "requests_limited", "handshakes_failed", "timeouts"),
@@ -106,12 +107,16 @@ def _nodes(cluster: ClusterView) -> Table:
         ("node", "standing", "load", "handed/s", "relayed/s", "fetched/s", "predicted"),
         [
             (
-                *(node.name, node.state.standing, count(node.state.load), count(node.handed)),
+                *(node.name, _standing(node.state), count(node.state.load), count(node.handed)),
                 *(count(node.relayed), count(node.fetched), percent(node.predicted)),
             )
             for node in cluster.nodes
         ],
     )
+
+
+def _standing(node: NodeState) -> str:
+    return f"warming {node.loaded}/{node.share}" if node.standing == "warming" else node.standing
 
 
 def visible(text: str) -> str:

@@ -7,15 +7,11 @@
 - A target of which nothing is known goes to a node that says it has it in memory: so what a front-end has forgotten, or
   one that took over has never known, costs no miss.
 - Nodes that have nothing to do are told apart by how many targets they serve, for their loads say nothing.
-- A node that joins is told which targets will be its own (``share``). It loads these, and then takes them over.
 """
-
-from collections.abc import Sequence
-from hashlib import blake2b
 
 from flashpy.cluster.choosing import Asked, Parameters, Report, Thresholds
 from flashpy.cluster.control import Control
-from flashpy.cluster.lard import Lard
+from flashpy.cluster.lard import Decision, Lard
 from flashpy.cluster.mapping import ServerSet
 from flashpy.cluster.nodes import Node, Nodes
 from flashpy.cluster.summary import Probe, Summary
@@ -41,23 +37,9 @@ class AdaptiveLard(Lard):
         return self._control.thresholds
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
-        """The least loaded of the target's nodes, unless it is overloaded."""
+        """See Lard."""
         self._nodes = nodes
-        least = nodes.least_loaded()
-        if least is None:
-            return None
-        known = self._mapping.get(asked.target)
-        members = known.within(nodes) if known is not None else []
-        node = nodes.least_loaded(members)
-        if known is None or node is None:
-            node = self._first(nodes, least, asked.target)
-            self._mapping.put(asked.target, [node.name], now)
-        elif self._is_overloaded(node, least) and least not in members:
-            node = least
-            self._mapping.put(asked.target, [*(member.name for member in members), least.name], now)
-        elif len(members) > 1 and now - known.changed > self._parameters.k:
-            self._judge(known, members, node, now)
-        return node
+        return super().choose(nodes, asked, now)
 
     def forget(self, name: str) -> None:
         """It serves nothing, has nothing in memory, and says nothing."""
@@ -72,21 +54,21 @@ class AdaptiveLard(Lard):
         if report.resident is not None:
             self._resident[name] = report.resident
 
-    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
-        """Which targets will be a newcomer's, so many at most, the most wanted first.
-
-        It gets its part of them by weight, of all nodes alike; which they are is a matter of a hash.
-        """
-        others = [node for node in nodes.up() if node is not newcomer]
-        part = newcomer.weight / (newcomer.weight + sum(node.weight for node in others))
-        mine = [entry for entry in self._mapping if _drawn(newcomer.name, entry.target) < part]
-        mine.sort(key=lambda entry: entry.asked / max(1.0, now - entry.changed), reverse=True)
-        return [entry.target for entry in mine[:most]]
-
-    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
-        """A newcomer has loaded these, and serves them from now on."""
-        for target in targets:
-            self._mapping.put(target, [name], now)
+    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
+        """The least loaded of the target's nodes, unless it is overloaded."""
+        least = nodes.least_loaded()
+        if least is None:
+            return None
+        members = known.within(nodes) if known is not None else []
+        node = nodes.least_loaded(members)
+        if known is None or node is None:
+            node = self._first(nodes, least, asked.target)
+            return Decision(node, [node.name])
+        if self._is_overloaded(node, least) and least not in members:
+            return Decision(least, [*(member.name for member in members), least.name])
+        if len(members) > 1 and now - known.changed > self._parameters.k:
+            return Decision(node, [member.name for member in self._judge(known, members, node, now)])
+        return Decision(node)
 
     def _first(self, nodes: Nodes, least: Node, target: bytes) -> Node:
         """The node of a target that has none."""
@@ -105,18 +87,13 @@ class AdaptiveLard(Lard):
         resident = self._resident.get(node.name)
         return resident is not None and resident.has(probe)
 
-    def _judge(self, known: ServerSet, members: list[Node], kept: Node, now: float) -> None:
-        """Whether a server set can do with a member less: the most loaded of those that are not needed just now."""
+    def _judge(self, known: ServerSet, members: list[Node], kept: Node, now: float) -> list[Node]:
+        """A server set without the most loaded of those that are not needed just now, if the rest can do without it;
+        else as it is, to be judged again after as long a time."""
         rate = known.asked / (now - known.changed)
         leaving = max((node for node in members if node is not kept), key=lambda node: node.pressure)
         rest = [node for node in members if node is not leaving]
         throughput = self._control.throughput
         if throughput and rate > FULL * throughput * sum(node.weight for node in rest):
-            rest = members  # it is judged again after as long a time
-        self._mapping.put(known.target, [node.name for node in rest], now)
-
-
-def _drawn(name: str, target: bytes) -> float:
-    """A number from 0 to 1 that is the same in every process."""
-    digest = blake2b(target, digest_size=8, person=blake2b(name.encode(), digest_size=16).digest()).digest()
-    return int.from_bytes(digest, "big") / 2**64
+            return members
+        return rest

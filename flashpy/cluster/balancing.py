@@ -19,14 +19,22 @@ class RoundRobin(Simple):
         """The one that has waited longest, by its weight."""
         if (node := holder(nodes, asked)) is not None:
             return node
+        chosen, self._credits = self._turn(nodes)
+        return chosen
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """See Policy."""
+        return holder(nodes, asked) or self._turn(nodes)[0]
+
+    def _turn(self, nodes: Nodes) -> tuple[Node | None, dict[str, float]]:
+        """Whose turn it is, and what is to each one's credit after that."""
         up = nodes.up()
         if not up:
-            return None
+            return None, self._credits
         credits = {node.name: self._credits.get(node.name, 0.0) + node.weight for node in up}
         chosen = max(up, key=lambda node: credits[node.name])
         credits[chosen.name] -= sum(node.weight for node in up)
-        self._credits = credits
-        return chosen
+        return chosen, credits
 
 
 class LeastLoaded(Simple):
@@ -54,3 +62,10 @@ class TwoChoices(Simple):
             return node
         up = nodes.up()
         return nodes.least_loaded(self._random.sample(up, 2) if len(up) > 2 else up)
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """What chance has in store."""
+        before = self._random.getstate()
+        node = self.choose(nodes, asked, now)
+        self._random.setstate(before)
+        return node

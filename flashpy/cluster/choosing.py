@@ -88,6 +88,9 @@ class Policy(Protocol):
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """The node for a request; None: no node may serve."""
 
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """The node that ``choose`` would choose, without a change of anything."""
+
     def forget(self, name: str) -> None:
         """A node has gone, or has lost its memory: what was mapped to it is mapped to it no more."""
 
@@ -96,6 +99,12 @@ class Policy(Protocol):
 
     def report(self, name: str, report: Report) -> None:
         """A node has said how it is."""
+
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Which targets will be a newcomer's, so many at most, the most wanted first."""
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """A newcomer has loaded these, and serves them from now on."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -115,6 +124,14 @@ class Simple:
         """As configured."""
         return Thresholds(self._parameters.t_low, self._parameters.t_high)
 
+    def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """See Policy."""
+        raise NotImplementedError
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """To choose changes nothing."""
+        return self.choose(nodes, asked, now)
+
     def forget(self, name: str) -> None:
         """There is nothing to forget."""
 
@@ -124,6 +141,13 @@ class Simple:
 
     def report(self, name: str, report: Report) -> None:
         """It does not matter."""
+
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Nothing is anybody's."""
+        return ()
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """There was nothing to load."""
 
 
 def holder(nodes: Nodes, asked: Asked) -> Node | None:

@@ -26,20 +26,22 @@ class GlobalCache(Simple):
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
         """Where it is, or where it is best put."""
         target = asked.target
-        place = self._places.get(target)
-        node = nodes.get(place) if place is not None else None
-        if node is not None and MAY_GET[node.standing].chosen:
+        node = self._holding(nodes, target)
+        if node is not None:
             self._caches[node.name].hit(target)
             return node
-        up = nodes.up()
-        if not up:
+        chosen = self._best(nodes, asked)
+        if chosen is None:
             return None
-        size = asked.size or UNKNOWN_SIZE
-        chosen = min(up, key=lambda node: self._worth(self._cache_of(node), size))
+        place = self._places.get(target)
         if place is not None:  # it is out of reach there
             self._caches[place].drop(target)
-        self._put(chosen.name, target, size)
+        self._put(chosen.name, target, asked.size or UNKNOWN_SIZE)
         return chosen
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """See Policy."""
+        return self._holding(nodes, asked.target) or self._best(nodes, asked)
 
     def forget(self, name: str) -> None:
         """Its memory is empty."""
@@ -50,6 +52,17 @@ class GlobalCache(Simple):
         """The node that must have it."""
         place = self._places.get(target)
         return [place] if place is not None else ()
+
+    def _holding(self, nodes: Nodes, target: bytes) -> Node | None:
+        """The node that must have it, if it may get more."""
+        place = self._places.get(target)
+        node = nodes.get(place) if place is not None else None
+        return node if node is not None and MAY_GET[node.standing].chosen else None
+
+    def _best(self, nodes: Nodes, asked: Asked) -> Node | None:
+        """Where it is best put."""
+        size = asked.size or UNKNOWN_SIZE
+        return min(nodes.up(), key=lambda node: self._worth(self._cache_of(node), size), default=None)
 
     def _cache_of(self, node: Node) -> GreedyDual[bytes]:
         cache = self._caches.get(node.name)

@@ -4,6 +4,7 @@ The names are HAProxy's (rise, fall) and Envoy's (outlier ejection).
 """
 
 from collections.abc import Iterable
+from enum import Enum, auto
 from statistics import median
 
 from flashpy.cluster.nodes import Standing
@@ -18,23 +19,45 @@ FORGIVEN = 10
 """Pauses' lengths after which it does not count any more that a node has been slow."""
 
 
+class Life(Enum):
+    """Whether a node lives, and whether it has its share of the targets in memory."""
+
+    GONE = auto()
+    COLD = auto()
+    WARM = auto()
+
+
+_STANDINGS = {
+    (Life.GONE, False): Standing.DOWN,
+    (Life.GONE, True): Standing.DOWN,
+    (Life.COLD, False): Standing.WARMING,
+    (Life.COLD, True): Standing.DRAINING,
+    (Life.WARM, False): Standing.UP,
+    (Life.WARM, True): Standing.DRAINING,
+}
+"""What a node is for, by how it is and whether somebody wants it to leave."""
+
+
 class Health:
-    """What is known of one node. It is down until it has shown that it lives."""
+    """What is known of one node. It is down until it has shown that it lives, and cold until its share is loaded."""
 
     def __init__(self, settings: HealthSection) -> None:
         self._settings = settings
         self._in_a_row = 0  # checks that contradict what it is taken for
         self._ejected_until = float("-inf")
         self._ejections = 0
-        self.alive = False
+        self._life = Life.GONE
         self.draining = False  # somebody wants it to leave
         self.delay: float | None = None  # a mean of late, in seconds: how long it makes others wait
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has shown that it lives."""
+        return self._life is not Life.GONE
+
     def standing(self, now: float) -> Standing:
         """What the node is for."""
-        if not self.alive or now < self._ejected_until:
-            return Standing.DOWN
-        return Standing.DRAINING if self.draining else Standing.UP
+        return Standing.DOWN if now < self._ejected_until else _STANDINGS[self._life, self.draining]
 
     def checked(self, passed: bool) -> None:
         """A check has passed, or has failed."""
@@ -53,9 +76,15 @@ class Health:
         """It is gone beyond doubt: its connection is broken, or nobody listens there."""
         self._become(False)
 
+    def warmed(self) -> None:
+        """It has loaded what it is to load. How long it made others wait meanwhile tells nothing."""
+        if self._life is Life.COLD:
+            self._life = Life.WARM
+            self.delay = None
+
     def _become(self, alive: bool) -> None:
         if alive is not self.alive:
-            self.alive = alive
+            self._life = Life.COLD if alive else Life.GONE
             self.delay = None
         self._in_a_row = 0
 

@@ -1,10 +1,23 @@
-"""LARD and LARD/R (Pai et al., Locality-Aware Request Distribution, ASPLOS 1998, figures 2 and 3)."""
+"""LARD and LARD/R (Pai et al., Locality-Aware Request Distribution, ASPLOS 1998, figures 2 and 3).
+
+Beyond the paper, a node that joins is told which targets will be its own (``share``). It loads these, and then takes
+them over.
+"""
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 
 from flashpy.cluster.choosing import Asked, Parameters, Simple
-from flashpy.cluster.mapping import Mapping
+from flashpy.cluster.mapping import Mapping, ServerSet
 from flashpy.cluster.nodes import Node, Nodes
+
+
+class Decision(NamedTuple):
+    """The node for a request, and by name who serves its target from now on; None: the same as before."""
+
+    node: Node
+    members: Sequence[str] | None = None
 
 
 class Lard(Simple):
@@ -22,17 +35,18 @@ class Lard(Simple):
         return self._mapping
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
-        """The target's node, unless it is overloaded."""
-        least = nodes.least_loaded()
-        if least is None:
+        """As is decided; the mapping is as decided then, too."""
+        decision = self._decide(nodes, asked, self._mapping.get(asked.target), now)
+        if decision is None:
             return None
-        known = self._mapping.get(asked.target)
-        node = nodes.least_loaded(known.within(nodes)) if known is not None else None
-        if node is not None and not self._is_overloaded(node, least):
-            return node
-        if node is not least:
-            self._mapping.put(asked.target, [least.name], now)
-        return least
+        if decision.members is not None:
+            self._mapping.put(asked.target, decision.members, now)
+        return decision.node
+
+    def explain(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+        """As would be decided."""
+        decision = self._decide(nodes, asked, self._mapping.look(asked.target), now)
+        return decision.node if decision is not None else None
 
     def forget(self, name: str) -> None:
         """Its targets get another node when they are asked for."""
@@ -41,6 +55,34 @@ class Lard(Simple):
     def mapped(self, target: bytes) -> Sequence[str]:
         """The target's node."""
         return self._mapping.names(target)
+
+    def share(self, nodes: Nodes, newcomer: Node, most: int, now: float) -> Sequence[bytes]:
+        """Its part of all targets by weight: first of those that nobody serves, then of those of all nodes alike."""
+        others = sum(node.weight for node in nodes.up() if node is not newcomer)
+        wanted = len(self._mapping) * newcomer.weight / (newcomer.weight + others)
+        served: list[ServerSet] = []
+        unserved: list[ServerSet] = []
+        for entry in self._mapping:
+            (served if entry.is_served else unserved).append(entry)
+        mine = _drawn(newcomer.name, unserved, wanted) + _drawn(newcomer.name, served, wanted - len(unserved))
+        mine.sort(key=lambda entry: entry.asked / max(1.0, now - entry.changed), reverse=True)
+        return [entry.target for entry in mine[:most]]
+
+    def take_over(self, name: str, targets: Sequence[bytes], now: float) -> None:
+        """It serves them alone, but beside the others those that several serve: they are asked for too much for one."""
+        for target in targets:
+            others = [other for other in self._mapping.names(target) if other != name]
+            self._mapping.put(target, [*others, name] if len(others) > 1 else [name], now)
+
+    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
+        """The target's node, unless it is overloaded."""
+        least = nodes.least_loaded()
+        if least is None:
+            return None
+        node = nodes.least_loaded(known.within(nodes)) if known is not None else None
+        if node is not None and not self._is_overloaded(node, least):
+            return Decision(node)
+        return Decision(least, [least.name] if node is not least else None)
 
     def _is_overloaded(self, node: Node, least: Node) -> bool:
         """Whether a target shall move: when others idle, or in any case when clients wait twice as long as is good."""
@@ -55,21 +97,27 @@ class LardR(Lard):
 
     __slots__ = ()
 
-    def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
         """The least loaded of the target's nodes, unless it is overloaded."""
         least = nodes.least_loaded()
         if least is None:
             return None
-        known = self._mapping.get(asked.target)
         members = known.within(nodes) if known is not None else []
         node = nodes.least_loaded(members)
         if known is None or node is None:
-            self._mapping.put(asked.target, [least.name], now)
-            return least
+            return Decision(least, [least.name])
         if self._is_overloaded(node, least) and least not in members:
-            self._mapping.put(asked.target, [*(member.name for member in members), least.name], now)
-            return least
+            return Decision(least, [*(member.name for member in members), least.name])
         if len(members) > 1 and now - known.changed > self._parameters.k:
             busiest = max((member for member in members if member is not node), key=lambda member: member.pressure)
-            self._mapping.put(asked.target, [member.name for member in members if member is not busiest], now)
-        return node
+            return Decision(node, [member.name for member in members if member is not busiest])
+        return Decision(node)
+
+
+def _drawn(name: str, entries: Sequence[ServerSet], count: float) -> list[ServerSet]:
+    """About so many of these, by a hash: they are the same in every process, and others for each name."""
+    if not entries or count <= 0:
+        return []
+    person = blake2b(name.encode(), digest_size=blake2b.PERSON_SIZE).digest()
+    limit = int(min(1.0, count / len(entries)) * 2**64).to_bytes(9, "big")
+    return [entry for entry in entries if b"\0" + blake2b(entry.target, digest_size=8, person=person).digest() < limit]

@@ -39,6 +39,11 @@ class ServerSet:
         self.cost = ENTRY_COST + len(target) + MEMBER_COST * len(members)
         self.used = False
 
+    @property
+    def is_served(self) -> bool:
+        """Whether any of its members has not been forgotten."""
+        return any(not member.gone for member in self.members)
+
     def within(self, nodes: Nodes) -> list[Node]:
         """Those of its members that may be chosen."""
         found = []
@@ -75,6 +80,10 @@ class Mapping:
             found.used = True
             found.asked += 1
         return found
+
+    def look(self, target: bytes) -> ServerSet | None:
+        """The server set of a target, if it has one. It does not count as asked for."""
+        return self._sets.get(target)
 
     def names(self, target: bytes) -> Sequence[str]:
         """The names of those that serve a target. It does not count as asked for."""

@@ -26,6 +26,7 @@
    answered by the node that has the connection: every node has all files.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -34,6 +35,10 @@ from flashpy.cluster.choosing import Report
 
 ROOM = 160 * 1024
 """Bytes of a message at most: well below what a packet of a Unix socket can have (net.core.wmem_default)."""
+
+
+OVERHEAD = 16
+"""Bytes for each of several in a message, and for the message itself, at most (MessagePack)."""
 
 
 class Handed(Struct, tag=True, array_like=True):
@@ -129,13 +134,14 @@ class Reported(Struct, tag=True, array_like=True):
     """How a node is. ``held`` are the connections that it has from this link, ``others`` those from elsewhere.
     ``predictions`` count the first requests of the connections that were handed to it since it began, as in
     cluster.affinity: true hits, false hits, true misses, false misses. ``fetched`` are the answers that it has fetched
-    from other nodes since then."""
+    from other nodes since then. ``memory`` is what it may use, in bytes."""
 
     held: int
     others: int
     report: Report
     predictions: tuple[int, int, int, int] = (0, 0, 0, 0)
     fetched: int = 0
+    memory: int = 0
 
 
 class Leaving(Struct, tag=True, array_like=True):
@@ -144,3 +150,18 @@ class Leaving(Struct, tag=True, array_like=True):
 
 ToNode = Handed | Introduced | Told | Disowned | Recalled
 FromNode = Back | Finished | Asks | Introduces | Fetched | Reported | Leaving
+
+
+def parts_of(targets: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Targets in parts for which a message has room."""
+    part: list[bytes] = []
+    size = OVERHEAD
+    for target in targets:
+        cost = len(target) + OVERHEAD
+        if part and size + cost > ROOM:
+            yield part
+            part, size = [], OVERHEAD
+        part.append(target)
+        size += cost
+    if part:
+        yield part

@@ -6,7 +6,8 @@ that have the target. Where that is another node, the caller hands the connectio
 """
 
 from flashpy.cluster.choosing import Asked, Parameters, Report, holder
-from flashpy.cluster.lard import Lard
+from flashpy.cluster.lard import Decision, Lard
+from flashpy.cluster.mapping import ServerSet
 from flashpy.cluster.nodes import Node, Nodes
 
 IDLE_DISK = 5
@@ -33,9 +34,17 @@ class PersistentLard(Lard):
         super().__init__(parameters)
         self._queued: dict[str, int] = {}  # reads that wait, by node; who does not say how many counts as busy
 
-    def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
+    def forget(self, name: str) -> None:
+        """Its targets are nobody's, and nothing is known of its disk."""
+        super().forget(name)
+        self._queued.pop(name, None)
+
+    def report(self, name: str, report: Report) -> None:
+        """The queue of its disk is as long as it says."""
+        self._queued[name] = report.queued
+
+    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
         """The node that costs least."""
-        known = self._mapping.get(asked.target)
         having = known.within(nodes) if known is not None else []
         here = holder(nodes, asked)
         # Of those that do not have the target, none costs less than the least loaded.
@@ -46,20 +55,11 @@ class PersistentLard(Lard):
             chosen = here
         else:
             chosen = min([*having, other], key=lambda node: (self._cost(node, node in having), node.pressure))
-        if chosen not in having:
-            # Who keeps a connection reads the target beside those that have it; a first request moves it, as in LARD.
-            kept = [node.name for node in having] if here is not None else []
-            self._mapping.put(asked.target, [*kept, chosen.name], now)
-        return chosen
-
-    def forget(self, name: str) -> None:
-        """Its targets are nobody's, and nothing is known of its disk."""
-        super().forget(name)
-        self._queued.pop(name, None)
-
-    def report(self, name: str, report: Report) -> None:
-        """The queue of its disk is as long as it says."""
-        self._queued[name] = report.queued
+        if chosen in having:
+            return Decision(chosen)
+        # Who keeps a connection reads the target beside those that have it; a first request moves it, as in LARD.
+        kept = [node.name for node in having] if here is not None else []
+        return Decision(chosen, [*kept, chosen.name])
 
     def _cost(self, node: Node, has_it: bool) -> float:
         """The sum of the costs of balancing, of locality and of replacement (figure 4 of the paper)."""

@@ -168,24 +168,3 @@ def test_nodes_without_load_are_told_apart_by_their_targets() -> None:
     tried = AdaptiveLard(Parameters())
     found = [chosen(tried, nodes, b"/%d" % number) for number in range(400)]
     assert {name: found.count(name) for name in "abc"} == {"a": 100, "b": 200, "c": 100}
-
-
-def test_a_newcomer_gets_its_share() -> None:
-    """A part of all targets, by weight, the most wanted first; it takes them over when it has loaded them."""
-    nodes, tried = cluster(a=0, b=0), AdaptiveLard(Parameters())
-    targets = [b"/%d" % number for number in range(2_000)]
-    for target in targets:
-        chosen(tried, nodes, target)
-    newcomer = Node("c", 2.0, standing=Standing.WARMING)
-    nodes.add(newcomer)
-    share = tried.share(nodes, newcomer, 10_000, 1.0)
-    assert 900 < len(share) < 1_100
-    hot = share[-1]
-    for _ in range(5):
-        chosen(tried, nodes, hot, 2.0)
-    assert list(tried.share(nodes, newcomer, 1, 2.0)) == [hot]
-    assert "c" not in {chosen(tried, nodes, target, 2.0) for target in targets}
-    newcomer.standing = Standing.UP
-    assert len(tried.share(nodes, newcomer, 10_000, 3.0)) == len(share)
-    tried.take_over("c", share, 3.0)
-    assert {target for target in targets if chosen(tried, nodes, target, 4.0) == "c"} == set(share)

@@ -33,6 +33,8 @@ def test_draining_and_explaining(tmp_path: Path) -> None:
         drained = run("drain", "a", "-c", cluster.file)
         assert (drained.returncode, drained.stdout) == (0, "The node a gets nothing new; it has 0 connections.\n")
         assert "/f1.txt goes to b" in run("front", "-c", cluster.file, "--explain", "/f1.txt").stdout
+        assert "Nobody is believed to have it" in run("front", "-c", cluster.file, "--explain", "/f3.txt").stdout
+        assert cluster.state()["targets"] == 1, "to ask is no request"
         before = cluster.node("a")["handed"]
         assert cluster.get("/f2.txt").body == FILES["f2.txt"]
         assert cluster.node("a")["handed"] == before
@@ -214,6 +216,8 @@ def test_the_status_of_a_cluster(tmp_path: Path) -> None:
         assert b'flashpy_node_handed_total{node="a"} 1.0' in metrics
         assert b'flashpy_node_up{node="b"} 1.0' in metrics
         assert b'flashpy_node_fetched_total{node="a"} 0.0' in metrics
+        for name in (b"warming", b"share_targets", b"loaded_targets"):
+            assert b'flashpy_node_%s{node="b"} 0.0' % name in metrics
 
 
 def test_a_single_server_says_nothing_of_a_cluster(tmp_path: Path) -> None:

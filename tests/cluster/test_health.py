@@ -21,6 +21,7 @@ def standings(checks: str) -> list[Standing]:
     found = []
     for check in checks:
         health.checked(check == "+")
+        health.warmed()
         found.append(health.standing(0.0))
     return found
 
@@ -38,17 +39,43 @@ def test_what_is_beyond_doubt_takes_one() -> None:
     """A link that is there, or that has broken."""
     health = Health(SETTINGS)
     health.met()
-    assert health.standing(0.0) is Standing.UP
-    health.draining = True
-    assert health.standing(0.0) is Standing.DRAINING
+    assert health.standing(0.0) is Standing.WARMING
     health.lost()
     assert health.standing(0.0) is Standing.DOWN
+
+
+def test_who_comes_to_life_is_warmed_first() -> None:
+    """Each time: what it had is lost. Who is drained meanwhile is as cold as before when that is undone."""
+    health = Health(SETTINGS)
+    health.warmed()
+    assert health.standing(0.0) is Standing.DOWN
+    health.met()
+    health.took(3.0)
+    health.draining = True
+    assert health.standing(0.0) is Standing.DRAINING
+    health.draining = False
+    assert health.standing(0.0) is Standing.WARMING
+    health.warmed()
+    health.met()
+    assert health.standing(0.0) is Standing.UP
+    assert health.delay is None, "of a time when it was cold"
+    health.draining = True
+    assert health.standing(0.0) is Standing.DRAINING
+    health.draining = False
+    assert health.standing(0.0) is Standing.UP
+    health.lost()
+    health.draining = True
+    assert health.standing(0.0) is Standing.DOWN
+    health.draining = False
+    health.met()
+    assert health.standing(0.0) is Standing.WARMING
 
 
 def test_a_slow_node_comes_back_after_a_pause_that_grows() -> None:
     """And grows no more when it has not been slow for long."""
     health = Health(SETTINGS)
     health.met()
+    health.warmed()
     assert health.eject(100.0) == 10.0
     assert health.standing(109.0) is Standing.DOWN
     assert health.standing(110.0) is Standing.UP

@@ -27,6 +27,7 @@ from flashpy.cluster.messages import (
     Reported,
     Told,
     ToNode,
+    parts_of,
 )
 from flashpy.cluster.summary import Summary
 from flashpy.event.link import BadMessage, Link
@@ -105,3 +106,12 @@ def test_a_message_that_is_too_long() -> None:
         hearing.receive()
     sending.close()
     hearing.close()
+
+
+@given(st.lists(st.integers(0, 70_000), max_size=60))
+def test_many_targets_are_told_in_parts(lengths: list[int]) -> None:
+    """All of them, in order, in messages for which there is room."""
+    targets = [b"x" * length for length in lengths]
+    parts = list(parts_of(targets))
+    assert [target for part in parts for target in part] == targets
+    assert all(part and len(msgspec.msgpack.encode(Disowned(part))) <= ROOM for part in parts)

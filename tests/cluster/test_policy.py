@@ -64,6 +64,27 @@ def test_every_request_gets_a_node_that_may_have_it(
 
 
 @pytest.mark.parametrize("name", POLICIES)
+@given(steps=STEPS)
+def test_to_explain_is_to_say_what_would_be_chosen_and_changes_nothing(
+    name: str, steps: list[tuple[str, int, Standing, int, str | None, float]]
+) -> None:
+    """Beside a policy of the same history that nobody has asked to explain anything."""
+    nodes = Nodes([Node(of, weight=1 + number % 2) for number, of in enumerate(NAMES)])
+    parameters = Parameters(mapping_bytes=2_000, node_bytes=3_000)
+    tried, unasked = policy(name, parameters), policy(name, parameters)
+    now = 0.0
+    for of, load, standing, number, at, seconds in steps:
+        nodes[of].load, nodes[of].standing = load, standing
+        now += seconds
+        for other in range(12):
+            tried.explain(nodes, Asked(b"/%d" % other, 500, at), now)
+        asked = Asked(b"/%d" % number, 500 * number, at, 2)
+        explained = tried.explain(nodes, asked, now)
+        assert explained is tried.choose(nodes, asked, now) is unasked.choose(nodes, asked, now)
+        assert all(tried.mapped(b"/%d" % other) == unasked.mapped(b"/%d" % other) for other in range(12))
+
+
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_dead_node_s_targets_go_elsewhere(name: str) -> None:
     """Whether its death is told by its standing, by its removal, or by forgetting it."""
     nodes, tried = cluster(a=0, b=0, c=0), policy(name)

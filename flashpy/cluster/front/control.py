@@ -20,8 +20,7 @@ _METHODS = {b"/state": b"GET"} | dict.fromkeys((b"/explain", b"/drain", b"/undra
 
 
 class Explanation(Struct):
-    """Where a request for a target would go: the nodes that are believed to have it, and the one that would get it. To
-    ask is as good as a request: what nobody had before is the chosen node's then."""
+    """Where a request for a target would go: the nodes that are believed to have it, and the one that would get it."""
 
     target: str
     policy: str
@@ -76,7 +75,7 @@ class ControlSite:
             return _sentence(400, f"{text!r} is no target of a request; give one such as /index.html.")
         dispatcher = self._dispatcher
         mapped = list(dispatcher.policy.mapped(target.path))
-        node = dispatcher.policy.choose(dispatcher.nodes, Asked(target.path), dispatcher.now.monotonic)
+        node = dispatcher.policy.explain(dispatcher.nodes, Asked(target.path), dispatcher.now.monotonic)
         state = state_of(dispatcher)
         chosen = node.name if node is not None else ""
         return _json(

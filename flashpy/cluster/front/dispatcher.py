@@ -2,13 +2,14 @@
 ASPLOS 1998, section 2.4)."""
 
 import logging
-from collections import deque
-from collections.abc import Callable, Collection
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from flashpy.cluster.admission import limit
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.placement import Placement
+from flashpy.cluster.front.warming import MOST
 from flashpy.cluster.health import outliers
 from flashpy.cluster.messages import Reported
 from flashpy.cluster.nodes import Nodes, Standing
@@ -70,6 +71,8 @@ class Dispatcher:
             KeyError: there is none of this name.
         """
         member = self.members.pop(name)
+        if member.warming is not None:
+            member.warming.stop()
         self.nodes.remove(name)
         self.policy.forget(name)
         self._review()
@@ -132,15 +135,35 @@ class Dispatcher:
         """Something has become known of a node: let it be what it now is."""
         standing = member.health.standing(self.now.monotonic)
         before = member.node.standing
-        if standing is before or self.members.get(member.name) is not member:
+        if self.members.get(member.name) is not member:
+            return
+        if standing is Standing.WARMING and before is not Standing.WARMING and not self._warm(member):
+            member.health.warmed()
+            standing = Standing.UP
+        if standing is before:
             return
         _log.info("The node %s is %s.", member.name, standing.value)
         member.node.standing = standing
+        if before is Standing.WARMING and member.warming is not None:
+            member.warming.stop()
         if standing is Standing.DOWN and not member.health.alive:
             self.policy.forget(member.name)
             if member.backend is not None and self.nodes.up():
                 member.backend.give_up()
         self._review()
+
+    def warmed(self, member: Member, targets: Sequence[bytes]) -> None:
+        """A newcomer has loaded these: they are its own, and it is up."""
+        former = [(target, self.policy.mapped(target)) for target in targets]
+        self.policy.take_over(member.name, targets, self.now.monotonic)
+        moved = defaultdict(list)  # by the node that serves them no more
+        for target, names in former:
+            for name in set(names) - set(self.policy.mapped(target)):
+                moved[name].append(target)
+        for name, theirs in moved.items():
+            self._disown(name, theirs)
+        member.health.warmed()
+        self.review(member)
 
     def tick(self) -> None:
         """Once a second: slow nodes, and who has waited for too long."""
@@ -162,8 +185,25 @@ class Dispatcher:
     def _review(self) -> None:
         """It may be others now that are up."""
         thresholds = self.policy.thresholds
+        if not self.nodes.up():
+            self._warm_no_more()
         self.most = self._settings.connections or limit(len(self.nodes.up()), thresholds.low, thresholds.high)
         self._admit()
+
+    def _warm(self, member: Member) -> bool:
+        """Have a newcomer load its share, if it has one and others serve meanwhile; whether it does."""
+        if member.warming is None or not self._settings.warm_timeout or not self.nodes.up():
+            return False
+        share = self.policy.share(self.nodes, member.node, MOST, self.now.monotonic)
+        if share:
+            member.warming.begin(share)
+        return bool(share)
+
+    def _warm_no_more(self) -> None:
+        """Nobody serves meanwhile."""
+        for member in self.members.values():
+            if member.node.standing is Standing.WARMING and member.warming is not None:
+                member.warming.finish()
 
     def _admit(self) -> None:
         """Let in who waits, as far as there is room."""
@@ -196,9 +236,15 @@ class Dispatcher:
             return None
         after = self.policy.mapped(asked.target)
         for name in before:
-            if name not in after and (other := self.members.get(name)) is not None and other.passing is not None:
-                other.passing.disown(asked.target)
+            if name not in after:
+                self._disown(name, [asked.target])
         return Placement(self.members[node.name], node.name in before, not after, release)
+
+    def _disown(self, name: str, targets: Sequence[bytes]) -> None:
+        """Targets are another node's now."""
+        former = self.members.get(name)
+        if former is not None and former.passing is not None:
+            former.passing.disown(targets)
 
 
 def parameters_of(section: PolicySection) -> Parameters:

@@ -10,6 +10,7 @@ from flashpy.settings import HealthSection, NodeSection
 if TYPE_CHECKING:
     from flashpy.cluster.backend.pool import Backend
     from flashpy.cluster.front.passing import Passing
+    from flashpy.cluster.front.warming import Warming
 
 
 class Member:
@@ -22,6 +23,7 @@ class Member:
         self.health = Health(health)
         self.passing: Passing | None = None
         self.backend: Backend | None = None
+        self.warming: Warming | None = None
         self.reported: Reported | None = None  # the latest
         self.held = 0  # connections and requests that it has
         self._helping = 0  # requests of connections that others have

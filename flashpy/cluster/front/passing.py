@@ -9,14 +9,14 @@ import errno
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flashpy.cluster.front.lateral import Fetches
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.nodelink import NodeLink
 from flashpy.cluster.front.placement import Placement
-from flashpy.cluster.messages import Disowned, Handed, Introduced, Question, Recalled, Reported, Told
+from flashpy.cluster.messages import Disowned, Handed, Introduced, Question, Recalled, Reported, Told, parts_of
 from flashpy.http.request import Request
 
 if TYPE_CHECKING:
@@ -122,12 +122,13 @@ class Passing:
             self.broken(link)
             raise
 
-    def disown(self, target: bytes) -> None:
-        """A target is another's now. If there is no room to tell the node at once, it goes on to answer for it: that
+    def disown(self, targets: Sequence[bytes]) -> None:
+        """Targets are others' now. If there is no room to tell the node at once, it goes on to answer for them: that
         costs some of its memory, and is no fault."""
         if self._link is not None:
             try:
-                self._link.send(Disowned([target]), [])
+                for some in parts_of(targets):
+                    self._link.send(Disowned(some), [])
             except OSError:
                 pass
 

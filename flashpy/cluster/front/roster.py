@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_address
 
 from flashpy.addresses import Tcp, Unix, parse
@@ -12,6 +13,7 @@ from flashpy.cluster.front.checks import Check
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.passing import Keeper, Passing
+from flashpy.cluster.front.warming import AT_A_TIME, Warming
 from flashpy.errors import StartError
 from flashpy.settings import ClusterSection, NodeSection
 
@@ -46,6 +48,8 @@ class Roster:
         if connect is not None:
             timeout, most, spliced = settings.relay_timeout, settings.pool, settings.splice
             member.backend = Backend(self._loop, connect, timeout, most, spliced)
+            backend = partial(Backend, self._loop, connect, timeout, AT_A_TIME, False)
+            member.warming = Warming(member, self._dispatcher, backend, settings.warm_timeout)
         if member.passing is None:
             self._checks[section.name] = Check(member, self._dispatcher, settings.health)
         self._dispatcher.join(member)
@@ -97,6 +101,8 @@ class Roster:
 
 
 def _close(member: Member) -> None:
+    if member.warming is not None:
+        member.warming.stop()
     if member.passing is not None:
         member.passing.close()
     if member.backend is not None:

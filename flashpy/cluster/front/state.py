@@ -39,4 +39,6 @@ def _node(member: Member) -> NodeState:
         false_hits=false_hits,
         true_misses=true_misses,
         false_misses=false_misses,
+        share=member.warming.share if member.warming is not None else 0,
+        loaded=len(member.warming.loaded) if member.warming is not None else 0,
     )

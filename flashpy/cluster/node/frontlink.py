@@ -41,11 +41,14 @@ AT_A_TIME = 16
 class FrontLink:
     """What it has handed over is answered here to its end, even when it has gone."""
 
-    def __init__(self, service: Service, sock: socket.socket, targets: Targets, settings: ClusterSection) -> None:
+    def __init__(
+        self, service: Service, sock: socket.socket, targets: Targets, settings: ClusterSection, memory: int
+    ) -> None:
         self._service = service
         self._link: Link[ToNode] = Link(sock, ToNode, ROOM, binary=True)
         self._finished = 0  # connections, of which the front-end has not been told yet
         self._introduced = IntroducedSite(service, targets)
+        self._memory = memory  # bytes that this node may use
         self.targets = targets
         self.affinity = Affinity()
         self.neighbours = Neighbours(service.loop, settings, self._tell)
@@ -83,7 +86,7 @@ class FrontLink:
         affinity = self.affinity
         counts = affinity.true_hits, affinity.false_hits, affinity.true_misses, affinity.false_misses
         others = max(0, connections - self.held)
-        self._tell(Reported(self.held, others, report, counts, self.neighbours.fetched))
+        self._tell(Reported(self.held, others, report, counts, self.neighbours.fetched, self._memory))
 
     def leave(self) -> None:
         """This process is about to end, and another listens in its place."""

@@ -15,6 +15,7 @@ from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import State
 from flashpy.event.listener import Listener
 from flashpy.event.service import Service, Successor
+from flashpy.memory import memory_limit
 from flashpy.site.sites import Answering
 
 FLUSH = 3.0
@@ -41,6 +42,7 @@ class NodeServer(Amped):
 
     def _make_listeners(self, service: Service, inner: Answering) -> list[Listener]:
         self._targets = Targets()
+        self._memory = memory_limit()
         self._reporting = Reporting(self._metrics)
         listeners = super()._make_listeners(service, inner)
         for address in self._config.cluster.addresses:
@@ -51,7 +53,7 @@ class NodeServer(Amped):
     def link(self, sock: socket.socket) -> None:
         """A front-end has connected."""
         assert self._service is not None
-        link = FrontLink(self._service, sock, self._targets, self._config.cluster)
+        link = FrontLink(self._service, sock, self._targets, self._config.cluster, self._memory)
         self._links = (*self._links, link)
         link.report(Report(seconds=0.0), self._service.connections)
 
