@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -226,6 +227,42 @@ def test_the_front_end_is_killed(tmp_path: Path) -> None:
             take_all(second, asked)
             take_all(first, fetched[1:])
             assert first.get("/f5.txt").body == FILES["f5.txt"]
+
+
+def test_a_front_end_that_does_not_say_who(tmp_path: Path) -> None:
+    """The node answers itself after a while; and what the front-end says too late does no harm."""
+    settings = tmp_path / "node.toml"
+    settings.write_text("[server]\nbind = []\n[cluster]\nrelay_timeout = 0.3\n")
+    with lateral_cluster(tmp_path, node=("-c", str(settings))) as cluster:
+        settle(cluster)
+        with cluster.client() as client:
+            assert client.get("/f0.txt").body == FILES["f0.txt"]
+            with stopped(cluster.front.workers()):
+                ask_all(client, ["f3.txt", "f1.txt", "f4.txt"])
+                take_all(client, ["f3.txt", "f1.txt", "f4.txt"])
+            eventually("it is not believed to be at work", lambda: cluster.node("b")["load"] == 0)
+            ask_all(client, ["f3.txt", "f1.txt", "f4.txt"])
+            take_all(client, ["f3.txt", "f1.txt", "f4.txt"])
+            is_fetched(cluster, "a", 2)
+        eventually("nobody has anything to do", lambda: is_quiet(cluster))
+
+
+def test_a_client_that_takes_its_time(tmp_path: Path) -> None:
+    """It is judged by the node that has its connection; what others hold ready for it meanwhile is not given up."""
+    settings = tmp_path / "node.toml"
+    settings.write_text("[server]\nbind = []\n[limits]\ntimeout_send = 0.3\n")
+    with lateral_cluster(tmp_path, node=("-c", str(settings))) as cluster:
+        settle(cluster)
+        with Client(("127.0.0.1", cluster.front.port), receive_buffer=4096) as client:
+            ask_all(client, ["f0.txt", "large.bin", "large.bin"])
+            take_all(client, ["f0.txt"])
+            assert client.head().status == 200
+            read = bytearray()
+            while len(read) < 250_000:
+                read += client.read(10_000)
+                time.sleep(0.1)
+            assert read + client.read(len(LARGE) - len(read)) == LARGE
+            take_all(client, ["large.bin"])
 
 
 def test_a_node_that_reads_its_configuration_again(tmp_path: Path) -> None:

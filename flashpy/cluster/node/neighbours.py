@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -21,6 +22,11 @@ Tell = Callable[[Struct, Sequence[int]], None]
 Answered = Callable[[Advice], None]
 
 
+class _Asked(NamedTuple):
+    answered: Answered
+    until: float
+
+
 class Neighbours:
     """What is to be told in one turn of the loop is told together."""
 
@@ -29,7 +35,7 @@ class Neighbours:
         self._settings = settings
         self._tell = tell
         self._numbers = count()
-        self._answered: dict[int, Answered] = {}  # who is to be told what has been asked
+        self._asked: dict[int, _Asked] = {}  # who is to be told; who has asked first is first
         self._questions: list[Question] = []  # to be asked
         self._size = 0  # of these, in bytes
         self._over: list[int] = []  # fetches, of which the front-end is to be told
@@ -46,7 +52,7 @@ class Neighbours:
         """Ask who is to answer a request, one of a batch of so many. Whoever asks says when it is over."""
         self.under_way += 1
         question = Question(next(self._numbers), target, batch)
-        self._answered[question.number] = answered
+        self._asked[question.number] = _Asked(answered, self._loop.time() + self._settings.relay_timeout)
         size = len(target) + _OF_A_QUESTION
         if self._size + size > ROOM:
             self._tell_all()
@@ -55,18 +61,18 @@ class Neighbours:
         self._size += size
 
     def told(self, message: Told) -> None:
-        """The front-end has answered."""
+        """The front-end has answered; too late for those that have not waited for it."""
         for advice in message.advice:
-            answered = self._answered.pop(advice.number, None)
-            if answered is not None:
-                answered(advice)
+            asked = self._asked.pop(advice.number, None)
+            if asked is not None:
+                asked.answered(advice)
+            else:
+                self._let_go(advice)
 
     def over(self, advice: Advice) -> None:
         """A request has been answered, or is not wanted any more."""
         self.under_way -= 1
-        if advice.name:
-            self._soon()
-            self._over.append(advice.number)
+        self._let_go(advice)
 
     def backend(self, name: str) -> Backend:
         """Connections to a node."""
@@ -78,19 +84,30 @@ class Neighbours:
 
     def part(self) -> None:
         """The front-end has gone: nobody answers what has been asked. What is being fetched comes all the same."""
-        asked, self._answered = self._answered, {}
-        for number, answered in asked.items():
-            answered(Advice(number))
+        self._give_up(float("inf"))
 
     def sweep(self) -> None:
         """Once a second: end what nobody wants any more, or takes too long."""
+        now = self._loop.time()
+        self._give_up(now)
         for backend in self._backends.values():
-            backend.sweep(self._loop.time())
+            backend.sweep(now)
 
     def close(self) -> None:
         """At the end."""
         for backend in self._backends.values():
             backend.close()
+
+    def _give_up(self, now: float) -> None:
+        """Those that were to be answered by now are answered here."""
+        for number in [number for number, asked in self._asked.items() if asked.until <= now]:
+            if number in self._asked:  # an answer may have shown that the front-end has gone
+                self._asked.pop(number).answered(Advice(number))
+
+    def _let_go(self, advice: Advice) -> None:
+        if advice.name:
+            self._soon()
+            self._over.append(advice.number)
 
     def _introduce(self, name: str, fd: int) -> None:
         self._tell(Introduces(name), [fd])
