@@ -95,22 +95,6 @@ def test_a_node_that_is_stuck(tmp_path: Path) -> None:
         eventually("it is up", lambda: cluster.standing("a") == "up")
 
 
-def test_a_node_that_takes_its_time(tmp_path: Path) -> None:
-    """What does not fit on the way to it is kept, and comes when it goes on."""
-    with Cluster(tmp_path, "a", cluster="connections = 1000") as cluster, ExitStack() as stack:
-        (worker,) = cluster.nodes["a"].workers()
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            clients = [stack.enter_context(cluster.client()) for _ in range(400)]
-            for client in clients:
-                client.ask("/f1.txt")
-            eventually("all are placed", lambda: cluster.state()["active"] == len(clients))
-            assert cluster.node("a")["handed"] < len(clients)
-        finally:
-            os.kill(worker, signal.SIGCONT)
-        assert {client.answer().body for client in clients} == {FILES["f1.txt"]}
-
-
 @pytest.mark.parametrize(
     ("cluster", "health"),
     [("relay_timeout = 0.5", "timeout = 30.0"), ("relay_timeout = 60.0", "timeout = 0.5\nfall = 2")],
@@ -194,6 +178,22 @@ def test_the_only_node_is_stuck_for_a_while(tmp_path: Path) -> None:
                 assert client.answer().body == FILES["f1.txt"]
         finally:
             os.kill(worker, signal.SIGCONT)
+
+
+def test_a_node_that_takes_its_time(tmp_path: Path) -> None:
+    """What does not fit on the way to it is kept, and comes when it goes on."""
+    with Cluster(tmp_path, "a", cluster="connections = 1000") as cluster, ExitStack() as stack:
+        (worker,) = cluster.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            clients = [stack.enter_context(cluster.client()) for _ in range(400)]
+            for client in clients:
+                client.ask("/f1.txt")
+            eventually("all are placed", lambda: cluster.state()["active"] == len(clients))
+            assert cluster.node("a")["handed"] < len(clients)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert {client.answer().body for client in clients} == {FILES["f1.txt"]}
 
 
 class _Slow(http.server.BaseHTTPRequestHandler):
