@@ -15,6 +15,9 @@ help: ## show this list
 serve: .venv/installed ## serve DIR at http://127.0.0.1:PORT
 	@exec $(BIN)/flashpy "$(DIR)" --port $(PORT)
 
+# What one of the hundreds of servers has compiled, the others find, whatever the environment says of bytecode.
+test test-compiled: export PYTHONDONTWRITEBYTECODE =
+
 test: .venv/installed-test ## run the tests
 	$(BIN)/python -m pytest -n 3 $(ARGS)
 

@@ -56,6 +56,7 @@ COLUMNS = (
     Column("failed", "probes failed"),
     Column("probes", "probes"),
     Column("held", "connections held"),
+    Column("ratio", "ratio", 2),
     Column("cpu_share", "server's core in use", 2),
 )
 _CONNECTED = re.compile(rb"connected:\D*?(\d+)\s*$", re.MULTILINE)
@@ -154,7 +155,6 @@ def main() -> int:
         settings={
             "rounds": options.rounds,
             "seconds": options.seconds,
-            "attack": harness.output_of(["slowhttptest", "-h"]),
             "connections": options.connections,
             "connections opened per second": RATE,
             "probes per second": 1 / EVERY,

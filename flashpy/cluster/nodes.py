@@ -41,7 +41,7 @@ class Node:
     Whatever is stored in ``load`` and ``standing`` is known to the Nodes that it is in at once.
     """
 
-    __slots__ = ("_load", "_nodes", "_place", "_standing", "name", "weight")
+    __slots__ = ("_load", "_nodes", "_standing", "_turn", "name", "weight")
 
     def __init__(self, name: str, weight: float = 1.0, load: float = 0.0, standing: Standing = Standing.UP) -> None:
         if weight <= 0:
@@ -51,7 +51,7 @@ class Node:
         self._load = load
         self._standing = standing
         self._nodes: Nodes | None = None
-        self._place = 0
+        self._turn = 0  # when it was given something last, in the order in which all were
 
     def __repr__(self) -> str:
         return f"<Node {self.name} {self._standing.value} load={self._load:g}>"
@@ -89,15 +89,15 @@ class Node:
 class Nodes:
     """An ordered collection of nodes by name.
 
-    The least loaded of a thousand nodes is asked for at each request. So there is a heap of (pressure, place, node)
+    The least loaded of a thousand nodes is asked for at each request. So there is a heap of (pressure, turn, node)
     with an entry for each change of a load; entries that are no longer true are dropped when they come to the top.
     """
 
-    __slots__ = ("_heap", "_nodes", "_placed", "_total", "_up")
+    __slots__ = ("_heap", "_nodes", "_total", "_turns", "_up")
 
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self._nodes: dict[str, Node] = {}
-        self._placed = 0
+        self._turns = 0
         self._up: tuple[Node, ...] = ()
         self._heap: list[tuple[float, int, Node]] = []
         self._total = 0.0
@@ -125,8 +125,8 @@ class Nodes:
         """
         if node.name in self._nodes or node._nodes is not None:
             raise ValueError(f"There is a node {node.name!r} already.")
-        self._placed += 1
-        node._place, node._nodes = self._placed, self
+        self._turns += 1
+        node._turn, node._nodes = self._turns, self
         self._nodes[node.name] = node
         self._changed()
 
@@ -151,26 +151,31 @@ class Nodes:
         return self._total
 
     def least_loaded(self, among: Sequence[Node] | None = None) -> Node | None:
-        """The one under the least pressure, of equals the first: of those that may be chosen, or among the given."""
+        """The one under the least pressure: of those that may be chosen, or among the given. Equals take turns, or else
+        the first would get all targets for as long as nobody has anything to do."""
         if among is not None:
-            return min(among, key=_pressure, default=None)
+            return min(among, key=_order, default=None)
         heap = self._heap
         while heap:
-            pressure, _, node = heap[0]
-            if pressure == node._load / node.weight and node._nodes is self and MAY_GET[node._standing].chosen:
+            pressure, turn, node = heap[0]
+            is_true = turn == node._turn and pressure == node._load / node.weight
+            if is_true and node._nodes is self and MAY_GET[node._standing].chosen:
                 return node
             heapq.heappop(heap)
         return None
 
     def _loaded(self, node: Node, before: float) -> None:
         """A load has changed."""
+        if node._load > before:
+            self._turns += 1
+            node._turn = self._turns
         if not MAY_GET[node._standing].chosen:
             return
         self._total += node._load - before
         if len(self._heap) > 4 * len(self._up) + 64:
             self._index()
         else:
-            heapq.heappush(self._heap, (node._load / node.weight, node._place, node))
+            heapq.heappush(self._heap, (node._load / node.weight, node._turn, node))
 
     def _changed(self) -> None:
         """It is others now that may be chosen."""
@@ -179,10 +184,10 @@ class Nodes:
 
     def _index(self) -> None:
         """Anew, and the total too: so no error of its additions lasts."""
-        self._heap = [(node.pressure, node._place, node) for node in self._up]
+        self._heap = [(*_order(node), node) for node in self._up]
         heapq.heapify(self._heap)
         self._total = sum(node._load for node in self._up)
 
 
-def _pressure(node: Node) -> float:
-    return node._load / node.weight
+def _order(node: Node) -> tuple[float, int]:
+    return node._load / node.weight, node._turn

@@ -3,10 +3,12 @@
 import http.client
 import json
 import socket
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.running import PATIENCE, Answer, Client, Flashpy, eventually
 
@@ -121,6 +123,61 @@ class Cluster:
     def standing(self, name: str) -> str:
         """What a node is for."""
         return str(self.node(name)["standing"])
+
+
+class Served(Protocol):
+    """What can be asked."""
+
+    def client(self) -> Client:
+        """A new connection to it."""
+        ...
+
+
+class Load:
+    """Clients that ask again and again; what fails is counted by when it was asked."""
+
+    def __init__(self, served: Served, clients: int = 8) -> None:
+        self._served = served
+        self._over = threading.Event()
+        self.answered = 0
+        self.broken: list[float] = []  # when it was asked for what got no answer
+        self.wrong: list[Answer] = []
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, number: int) -> None:
+        client = None
+        while not self._over.is_set():
+            number += 1
+            name = f"f{number % len(FILES)}.txt"
+            began = time.monotonic()
+            try:
+                client = client or self._served.client()
+                answer = client.get(f"/{name}")
+                self.answered += 1
+                if answer.body != FILES[name]:
+                    self.wrong.append(answer)
+            except (OSError, EOFError):
+                self.broken.append(began)
+                if client is not None:
+                    client.close()
+                client = None
+        if client is not None:
+            client.close()
+
+    def goes_on(self) -> None:
+        """Wait until many more have been answered."""
+        enough = self.answered + 200
+        eventually("many more are answered", lambda: self.answered >= enough)
 
 
 def ask_control(path: Path, method: str, target: str) -> tuple[int, bytes]:

@@ -1,6 +1,7 @@
 """Nodes that die, hang, are slow, leave and come back, under real requests."""
 
 import http.server
+import json
 import os
 import signal
 import socket
@@ -14,57 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.running import FILES, LARGE, Cluster
-from tests.running import Answer, Client, eventually
+from tests.cluster.running import FILES, LARGE, Cluster, Load
+from tests.running import Client, eventually
 
 MEANS = ("passing", "relay")
-
-
-class Load:
-    """Clients that ask again and again; what fails is counted by when it was asked."""
-
-    def __init__(self, cluster: Cluster, clients: int = 8) -> None:
-        self._port = cluster.front.port
-        self._over = threading.Event()
-        self.answered = 0
-        self.broken: list[float] = []  # when it was asked for what got no answer
-        self.wrong: list[Answer] = []
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, number: int) -> None:
-        client = None
-        while not self._over.is_set():
-            number += 1
-            name = f"f{number % len(FILES)}.txt"
-            began = time.monotonic()
-            try:
-                client = client or Client(("127.0.0.1", self._port))
-                answer = client.get(f"/{name}")
-                self.answered += 1
-                if answer.body != FILES[name]:
-                    self.wrong.append(answer)
-            except (OSError, EOFError):
-                self.broken.append(began)
-                if client is not None:
-                    client.close()
-                client = None
-        if client is not None:
-            client.close()
-
-    def goes_on(self) -> None:
-        """Wait until many more have been answered."""
-        enough = self.answered + 200
-        eventually("many more are answered", lambda: self.answered >= enough)
 
 
 @pytest.mark.parametrize("means", MEANS)
@@ -139,6 +93,91 @@ def test_a_node_that_is_stuck(tmp_path: Path) -> None:
         finally:
             os.kill(worker, signal.SIGCONT)
         eventually("it is up", lambda: cluster.standing("a") == "up")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "health"),
+    [("relay_timeout = 0.5", "timeout = 30.0"), ("relay_timeout = 60.0", "timeout = 0.5\nfall = 2")],
+    ids=["the request takes too long", "a check has failed"],
+)
+def test_a_node_that_is_stuck_with_requests(tmp_path: Path, cluster: str, health: str) -> None:
+    """They are put to another node when they have waited for too long, or as soon as the node is down."""
+    with Cluster(tmp_path, "abc", "relay", cluster, 'name = "rr"', health=health) as running:
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for _ in range(3):
+                assert running.get("/f1.txt").body == FILES["f1.txt"]
+            eventually("it is down", lambda: running.standing("a") == "down")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        eventually("it is up", lambda: running.standing("a") == "up")
+
+
+def test_a_request_is_not_put_to_the_same_node_again(tmp_path: Path) -> None:
+    """Though that is up, and the only one by the policy."""
+    with Cluster(tmp_path, "ab", "relay", "relay_timeout = 0.5", 'name = "hash"', health="fall = 1000") as running:
+        explained = {name: json.loads(running.control("POST", f"/explain?target=/{name}")[1]) for name in FILES}
+        name = next(name for name, found in explained.items() if found["chosen"] == "a")
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            assert running.get(f"/{name}").body == FILES[name]
+            assert running.standing("a") == "up"
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+
+def test_a_node_leaves_that_is_stuck_with_a_request(tmp_path: Path) -> None:
+    """The request is put to another node when it has waited for too long, and the node is not taken for one again."""
+    with (
+        Cluster(tmp_path, "ab", "relay", "relay_timeout = 0.5", 'name = "rr"', health="timeout = 30.0") as running,
+        running.client() as one,
+        running.client() as other,
+    ):
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            one.ask("/f1.txt")
+            other.ask("/f1.txt")
+            eventually("the node has a request", lambda: running.node("a")["relayed"] == 1)
+            assert running.control("POST", "/leave?node=a")[0] == 200
+            assert one.answer().body == other.answer().body == FILES["f1.txt"]
+            assert "a does not answer as it should: it takes too long" in running.front.stderr
+            assert running.front.stderr.count("The node a is up.") == 1
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+
+def test_a_request_that_may_not_be_repeated(tmp_path: Path) -> None:
+    """It may have done something at the node that does not answer (RFC 9110, 9.2.2): 504."""
+    with Cluster(tmp_path, "ab", "relay", "relay_timeout = 0.5", 'name = "rr"', health="timeout = 30.0") as running:
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            statuses = []
+            for _ in range(2):
+                with running.client() as client:
+                    client.ask("/f1.txt", "Content-Length: 0", method="POST")
+                    statuses.append(client.answer().status)
+            assert sorted(statuses) == [405, 504]
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+
+def test_the_only_node_is_stuck_for_a_while(tmp_path: Path) -> None:
+    """Though it is down by its checks, who waits for it waits on, for nobody else could answer."""
+    with Cluster(tmp_path, "a", "relay", "relay_timeout = 60.0", health="timeout = 0.3\nfall = 2") as running:
+        (worker,) = running.nodes["a"].workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            with running.client() as client:
+                client.ask("/f1.txt")
+                eventually("it is down", lambda: running.standing("a") == "down")
+                os.kill(worker, signal.SIGCONT)
+                assert client.answer().body == FILES["f1.txt"]
+        finally:
+            os.kill(worker, signal.SIGCONT)
 
 
 def test_a_node_that_takes_its_time(tmp_path: Path) -> None:

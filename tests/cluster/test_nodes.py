@@ -28,8 +28,8 @@ def test_a_change_of_standing_is_known_at_once() -> None:
     assert nodes.total == 8
 
 
-def test_the_first_of_equals_is_the_least_loaded() -> None:
-    """By weight; and there may be none."""
+def test_the_least_loaded() -> None:
+    """By weight, of equals the first; and there may be none."""
     nodes = Nodes([Node("a", 1, load=2), Node("b", 4, load=8), Node("c", 1, load=3)])
     assert nodes.least_loaded() is nodes["a"]
     nodes["b"].load -= 1
@@ -37,6 +37,19 @@ def test_the_first_of_equals_is_the_least_loaded() -> None:
     assert nodes.least_loaded([nodes["c"], nodes["a"]]) is nodes["a"]
     assert nodes.least_loaded([]) is None
     assert Nodes().least_loaded() is None
+
+
+def test_equals_take_turns() -> None:
+    """Who was given something last is the last of them, also when it has nothing to do any more."""
+    nodes = Nodes([Node("a"), Node("b"), Node("c")])
+    chosen = []
+    for _ in range(7):
+        node = nodes.least_loaded()
+        assert node is not None and node is nodes.least_loaded(tuple(nodes))
+        node.load += 1
+        chosen.append(node.name)
+        node.load -= 1
+    assert "".join(chosen) == "abcabca"
 
 
 def test_who_is_removed_is_down() -> None:
@@ -85,7 +98,9 @@ def test_the_index_finds_what_a_scan_finds(changes: list[tuple[int, int | Standi
             node.standing = change
         else:
             node.load = change
-        assert nodes.least_loaded() is min(nodes.up(), key=lambda node: node.pressure, default=None)
+        assert nodes.least_loaded() is nodes.least_loaded(nodes.up())
+        least = min((node.pressure for node in nodes.up()), default=None)
+        assert least == (nodes.least_loaded().pressure if nodes.up() else None)  # type: ignore[union-attr]
         assert nodes.total == sum(node.load for node in nodes.up())
 
 

@@ -21,9 +21,8 @@ from flashpy.cluster.messages import Reported
 from flashpy.cluster.nodes import Standing
 from flashpy.now import Now
 from flashpy.settings import ClusterSection, HealthSection, NodeSection, PolicySection
-from tests.cluster.running import Cluster, make_site
+from tests.cluster.running import Cluster, Load, make_site
 from tests.cluster.test_control import run
-from tests.cluster.test_failures import Load
 from tests.running import PATIENCE, Flashpy, eventually, is_stopped
 
 TARGETS = [f"/g{number}.txt" for number in range(200)]

@@ -308,34 +308,34 @@ def test_no_connection_stays_behind(connect: Connect, server: Background) -> Non
     raise AssertionError(f"{server.metrics()['connections']} connections are left")
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"G",
-        b"GET /small.txt HTTP/1.1",
-        b"GET /small.txt HTTP/1.1\r\nHost: test.exa",
-        b"GET /small.txt HTTP/1.1\r\nHost: test.example\r\n",
-        request(b"/small.txt", b"Content-Length: 10", body=b"hello"),
-        request(b"/small.txt", b"Transfer-Encoding: chunked", body=b"5\r\nhel"),
-        request(b"/small.txt", b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n"),
-    ],
-)
-def test_what_is_not_completed_is_answered_in_the_end(connect_hasty: Connect, data: bytes) -> None:
-    """RFC 9110, 15.5.9: the server waits for a time, then says so and closes."""
-    client = connect_hasty()
-    client.send(PROBE)
-    assert client.read().body == PROBE_BODY
-    client.send(data)
-    answer = client.read()
-    assert (answer.status, answer.closes) == (408, True)
-    client.assert_closed()
+INCOMPLETE = [
+    b"G",
+    b"GET /small.txt HTTP/1.1",
+    b"GET /small.txt HTTP/1.1\r\nHost: test.exa",
+    b"GET /small.txt HTTP/1.1\r\nHost: test.example\r\n",
+    request(b"/small.txt", b"Content-Length: 10", body=b"hello"),
+    request(b"/small.txt", b"Transfer-Encoding: chunked", body=b"5\r\nhel"),
+    request(b"/small.txt", b"Transfer-Encoding: chunked", body=b"5\r\nhello\r\n0\r\n"),
+]
 
 
-@pytest.mark.parametrize("before", [b"", PROBE])
-def test_who_says_nothing_is_let_go_without_a_word(connect_hasty: Connect, before: bytes) -> None:
-    """RFC 9112, 9.5: an answer to no request could be taken for that to the next one."""
-    client = connect_hasty()
-    client.send(before)
-    if before:
+def test_what_is_not_completed_is_answered_in_the_end(connect_hasty: Connect) -> None:
+    """RFC 9110, 15.5.9: the server waits for a time, then says so and closes. All at once: each waits as long."""
+    clients = [connect_hasty() for _ in INCOMPLETE]
+    for client, data in zip(clients, INCOMPLETE, strict=True):
+        client.send(PROBE)
         assert client.read().body == PROBE_BODY
-    client.assert_closed()
+        client.send(data)
+    for client, data in zip(clients, INCOMPLETE, strict=True):
+        answer = client.read()
+        assert (answer.status, answer.closes) == (408, True), data
+        client.assert_closed()
+
+
+def test_who_says_nothing_is_let_go_without_a_word(connect_hasty: Connect) -> None:
+    """RFC 9112, 9.5: an answer to no request could be taken for that to the next one. Before the first and after."""
+    silent, served = connect_hasty(), connect_hasty()
+    served.send(PROBE)
+    assert served.read().body == PROBE_BODY
+    for client in (silent, served):
+        client.assert_closed()

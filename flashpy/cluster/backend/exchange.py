@@ -38,7 +38,7 @@ class Phase(Enum):
 class Failure(Enum):
     """Why there is no answer."""
 
-    UNREACHABLE = auto()  # nobody listens, or who did is gone; the request may be repeated elsewhere
+    UNREACHABLE = auto()  # nobody listens, or who did is gone
     BROKEN = auto()  # what came is no answer, or the node has gone when it may have begun to work
     LATE = auto()
 
@@ -215,12 +215,24 @@ class Exchange:
 
     # The end
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it does no harm to put the request to another node (RFC 9110, 9.2.2): nothing of an answer has come,
+        and the request is idempotent, or nothing of it has been sent."""
+        unsent = len(self._unsent) == len(self._request)
+        return self.head is None and not self._data and (unsent or self._method in _IDEMPOTENT)
+
     def look(self, now: float) -> None:
         """End it if nobody wants it any more, or if the node takes too long."""
         if self._wanted is not None and not self._wanted():
             self.abandon()
         elif self._done is not None and now - self._moved > self._backend.timeout:
             self._fail(Failure.LATE, "it takes too long")
+
+    def give_up(self) -> None:
+        """The node is down: end it if another node can be asked."""
+        if self._done is not None and self.repeatable:
+            self._fail(Failure.LATE, "it is down")
 
     def abandon(self) -> None:
         """Nobody wants the answer any more, or what is left of it."""
@@ -252,14 +264,11 @@ class Exchange:
         """The connection has broken before the answer. One that was kept may have been closed just before."""
         link = self._link
         assert link is not None
-        untouched = not self._data
-        may_repeat = untouched and self._method in _IDEMPOTENT
         link.close()
-        if may_repeat and link.used:
+        if self.repeatable and link.used:
             self._connect(fresh=True)
         else:
-            unsent = len(self._unsent) == len(self._request)
-            self._fail(Failure.UNREACHABLE if may_repeat or (untouched and unsent) else Failure.BROKEN, why)
+            self._fail(Failure.UNREACHABLE if self.repeatable else Failure.BROKEN, why)
 
     def _fail(self, failure: Failure, why: str) -> None:
         self._phase = Phase.FAILED

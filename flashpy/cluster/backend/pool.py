@@ -94,10 +94,19 @@ class Backend:
         for exchange in list(self.exchanges):
             exchange.look(now)
 
+    def give_up(self) -> None:
+        """The node is down: kept connections may lead nowhere, and requests that can be repeated wait no longer."""
+        self._close_idle()
+        for exchange in self.exchanges:
+            self.loop.call_soon(exchange.give_up)
+
     def close(self) -> None:
         """At the end."""
         for exchange in list(self.exchanges):
             exchange.abandon()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         for link in self._idle:
             link.close()
         self._idle.clear()

@@ -3,7 +3,7 @@ ASPLOS 1998, section 2.4)."""
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from flashpy.cluster.admission import limit
@@ -30,6 +30,7 @@ class _Waiting(NamedTuple):
     placed: Placed
     wanted: Wanted
     until: float
+    tried: Collection[str]
 
 
 class Dispatcher:
@@ -77,17 +78,20 @@ class Dispatcher:
         self._review()
         return member
 
-    def place(self, asked: Asked, placed: Placed, wanted: Wanted) -> bool:
-        """Choose a node: at once, or when there is room. Whether ``placed`` has been called already."""
+    def place(self, asked: Asked, placed: Placed, wanted: Wanted, tried: Collection[str] = ()) -> bool:
+        """Choose a node: at once, or when there is room. Whether ``placed`` has been called already.
+
+        ``tried`` are the names of nodes that have been asked in vain, and are not to be asked again.
+        """
         if not self._waiting and (self.active < self.most or not self.nodes.up()):
-            placed(self._choose(asked))
+            placed(self._choose(asked, tried))
             return True
         if len(self._waiting) >= self._settings.queue:
             self.refused += 1
             placed(None)
             return True
         until = self.now.monotonic + self._settings.queue_timeout
-        self._waiting.append(_Waiting(asked, placed, wanted, until))
+        self._waiting.append(_Waiting(asked, placed, wanted, until, tried))
         return False
 
     def lend(self, asked: Asked) -> Placement | None:
@@ -131,17 +135,21 @@ class Dispatcher:
         """Something has become known of a node: let it be what it now is."""
         standing = member.health.standing(self.now.monotonic)
         before = member.node.standing
+        if self.members.get(member.name) is not member:
+            return
         if standing is Standing.WARMING and before is not Standing.WARMING and not self._warm(member):
             member.health.warmed()
             standing = Standing.UP
         if standing is before:
             return
         _log.info("The node %s is %s.", member.name, standing.value)
+        member.node.standing = standing
         if before is Standing.WARMING and member.warming is not None:
             member.warming.stop()
         if standing is Standing.DOWN and not member.health.alive:
             self.policy.forget(member.name)
-        member.node.standing = standing
+            if member.backend is not None and self.nodes.up():
+                member.backend.give_up()
         self._review()
 
     def warmed(self, member: Member, targets: Sequence[bytes]) -> None:
@@ -202,14 +210,14 @@ class Dispatcher:
         while self._waiting and self.active < self.most and self.nodes.up():
             waiting = self._waiting.popleft()
             if waiting.wanted():
-                waiting.placed(self._choose(waiting.asked))
+                waiting.placed(self._choose(waiting.asked, waiting.tried))
 
     def _tell(self, waiting: _Waiting, placement: Placement | None) -> None:
         if waiting.wanted():
             waiting.placed(placement)
 
-    def _choose(self, asked: Asked) -> Placement | None:
-        placement = self._ask_policy(asked, self.release)
+    def _choose(self, asked: Asked, tried: Collection[str]) -> Placement | None:
+        placement = self._ask_policy(asked, self.release, tried)
         if placement is None:
             self.refused += 1
             return None
@@ -217,9 +225,13 @@ class Dispatcher:
         self.active += 1
         return placement
 
-    def _ask_policy(self, asked: Asked, release: Callable[[Member], None]) -> Placement | None:
+    def _ask_policy(
+        self, asked: Asked, release: Callable[[Member], None], tried: Collection[str] = ()
+    ) -> Placement | None:
         before = self.policy.mapped(asked.target)
         node = self.policy.choose(self.nodes, asked, self.now.monotonic)
+        if node is not None and node.name in tried:
+            node = self.nodes.least_loaded([other for other in self.nodes.up() if other.name not in tried])
         if node is None:
             return None
         after = self.policy.mapped(asked.target)

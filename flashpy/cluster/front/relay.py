@@ -118,7 +118,7 @@ class _Asking:
         self._client = client
         self._placement = placement
         self._exchange: Exchange | None = None
-        self._tries = 0
+        self._tried: set[str] = set()  # names of nodes
 
     def answer(self) -> Answer:
         """The job of finding a node, if there is none yet, and that of asking it."""
@@ -129,8 +129,7 @@ class _Asking:
         placement.begun = True
         if backend is None:
             placement.release()
-            return self._site.failure(self._request, _STATUSES[Failure.UNREACHABLE])
-        self._tries += 1
+            return self._elsewhere(placement.member, Failure.UNREACHABLE)
         placement.member.relayed += 1
         request = self._request
         head = request_head(request, self._client, placement.member.section.host.encode())
@@ -142,7 +141,7 @@ class _Asking:
             self._placement = placement
             done(CAME)
 
-        self._site.dispatcher.place(Asked(self._request.path), placed, wanted)
+        self._site.dispatcher.place(Asked(self._request.path), placed, wanted, self._tried)
 
     def _after_placing(self) -> Answer:
         return self._site.failure(self._request, BUSY) if self._placement is None else self.answer()
@@ -157,11 +156,18 @@ class _Asking:
         failure = exchange.failure or Failure.BROKEN
         if failure is Failure.UNREACHABLE:
             dispatcher.lose(member)
-            if self._tries < len(dispatcher.members):
-                self._placement = None
-                return self.answer()
         else:
             _log.warning("The node %s does not answer as it should: %s.", member.name, exchange.why)
             member.health.checked(False)
             dispatcher.review(member)
+        if exchange.repeatable:
+            return self._elsewhere(member, failure)
         return self._site.failure(self._request, _STATUSES[failure])
+
+    def _elsewhere(self, member: Member, failure: Failure) -> Answer:
+        """This node does not answer: ask one that has not been asked yet, if there is one."""
+        self._tried.add(member.name)
+        if all(node.name in self._tried for node in self._site.dispatcher.nodes.up()):
+            return self._site.failure(self._request, _STATUSES[failure])
+        self._placement = None
+        return self.answer()
