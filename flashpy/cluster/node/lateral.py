@@ -1,7 +1,8 @@
 """Fetching answers from other nodes (back-end forwarding: Aron et al., USENIX ATC 1999, section 6).
 
 Only for requests that have come together, pipelined: to hand the connection over for each would have each wait for the
-one before. A request that comes alone is handed over, which costs less.
+one before. A request that comes alone is handed over: nobody knows yet how long its answer is, and to fetch a long one
+takes twice as much of a processor; a short one would take four fifths (benchmarks/lateral.py).
 """
 
 from collections.abc import Callable
