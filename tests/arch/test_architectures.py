@@ -1,6 +1,5 @@
 """The four architectures: what each must do with connections, whoever waits. What they answer is tests/conformance."""
 
-import gc
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ from flashpy.arch.blocking import share
 from flashpy.server import Background, background
 from flashpy.settings import Config
 from tests.running import PATIENCE, Client, Flashpy, children_of, descendants_of, eventually, is_alive, title_of
-from tests.test_server import open_descriptors
+from tests.test_server import Unchanged
 
 BIG = 64 * 2**20
 BLOCKING = ("mp", "mt")
@@ -215,15 +214,13 @@ def test_who_takes_too_long_is_cut_off_at_the_end(root: Path, architecture: str)
 
 @every
 def test_nothing_is_left_behind(root: Path, architecture: str) -> None:
-    gc.collect()  # earlier tests' servers: their caches are rings
-    before = open_descriptors(), threading.active_count(), children_of(os.getpid())
-    for _ in range(3):
-        with ExitStack() as stack:
-            client = connect(stack, serve(stack, root, architecture))
-            assert client.get("/").status == 200
-    eventually("no process is left", lambda: children_of(os.getpid()) == before[2])
-    gc.collect()
-    assert (open_descriptors(), threading.active_count()) == before[:2]
+    threads = threading.active_count()
+    with Unchanged():
+        for _ in range(3):
+            with ExitStack() as stack:
+                client = connect(stack, serve(stack, root, architecture))
+                assert client.get("/").status == 200
+    assert threading.active_count() == threads
 
 
 @every
@@ -298,10 +295,8 @@ def test_a_master_that_cannot_start(root: Path, monkeypatch: pytest.MonkeyPatch)
     from flashpy.errors import StartError
 
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    before = open_descriptors()
-    with ExitStack() as stack, pytest.raises(StartError, match="does not start"):
+    with Unchanged(), ExitStack() as stack, pytest.raises(StartError, match="does not start"):
         serve(stack, root, "mp")
-    assert open_descriptors() == before
 
 
 def test_shares_of_a_budget() -> None:

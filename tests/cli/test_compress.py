@@ -109,8 +109,9 @@ def test_without_a_library(site: Path, tmp_path: Path) -> None:
 
 def test_an_interrupt(site: Path) -> None:
     """What is in place is whole, nothing else is left, and no process stays."""
+    text = b" ".join(b"%d" % (number * number * 7919 % 10007) for number in range(20_000))
     for number in range(300):
-        (site / f"{number}.txt").write_bytes(b" ".join(b"%d" % (n * number * 7919 % 10007) for n in range(20_000)))
+        (site / f"{number}.txt").write_bytes(text)
     command = [sys.executable, "-m", "flashpy", "compress", str(site), "--coding", "br"]
     with subprocess.Popen(
         command, env=clean_environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0

@@ -21,14 +21,20 @@ from tests.running import PATIENCE, Flashpy, clean_environment, eventually
 COMMAND = [sys.executable, "-m", "flashpy", "top"]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Flashpy]:
-    """With an admin address at a Unix socket."""
-    (tmp_path / "index.html").write_text("hello")
-    with Flashpy(tmp_path, "--port", "0", "--admin", f"unix:{tmp_path}/admin.sock") as server:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's files are, its admin socket among them."""
+    return tmp_path_factory.mktemp("top")
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[Flashpy]:
+    """With an admin address at a Unix socket. Whoever looks at it changes nothing, so one is enough."""
+    (place / "index.html").write_text("hello")
+    with Flashpy(place, "--port", "0", "--admin", f"unix:{place}/admin.sock") as server:
         for _ in range(3):
             assert server.get().status == 200
-        eventually("it is told", lambda: re.search(r"200 +3\n", top(tmp_path).stdout))
+        eventually("it is told", lambda: re.search(r"200 +3\n", top(place).stdout))
         yield server
 
 
@@ -38,8 +44,8 @@ def top(place: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=clean_environment())
 
 
-def test_it_prints_once_where_there_is_no_terminal(server: Flashpy, tmp_path: Path) -> None:
-    done = top(tmp_path)
+def test_it_prints_once_where_there_is_no_terminal(server: Flashpy, place: Path) -> None:
+    done = top(place)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("flashpy ") and server.urls[0] in done.stdout
     for title in ("Answers", "Connections", "Caches", "Helpers", "Workers", "Worst stalls"):
@@ -47,24 +53,24 @@ def test_it_prints_once_where_there_is_no_terminal(server: Flashpy, tmp_path: Pa
     assert "\x1b" not in done.stdout
 
 
-def test_it_finds_the_address_in_a_configuration(server: Flashpy, tmp_path: Path) -> None:
-    file = tmp_path / "flashpy.toml"
+def test_it_finds_the_address_in_a_configuration(server: Flashpy, place: Path) -> None:
+    file = place / "flashpy.toml"
     file.write_text('[admin]\nbind = ["unix:admin.sock"]\n')
     done = subprocess.run(
-        [*COMMAND, "-c", file], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env=clean_environment()
+        [*COMMAND, "-c", file], capture_output=True, text=True, timeout=PATIENCE, cwd=place, env=clean_environment()
     )
     assert (done.returncode, done.stdout[:8]) == (0, "flashpy ")
 
 
 @pytest.mark.parametrize("end", ["q", "\x03"])
-def test_it_fills_a_terminal_until_it_is_told_to_end(server: Flashpy, tmp_path: Path, end: str) -> None:
+def test_it_fills_a_terminal_until_it_is_told_to_end(server: Flashpy, place: Path, end: str) -> None:
     """By q, or by Ctrl-C; the terminal is as it was before."""
     pytest.importorskip("rich")
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(
             sys.executable,
-            [*COMMAND, "--admin", f"unix:{tmp_path}/admin.sock"],
+            [*COMMAND, "--admin", f"unix:{place}/admin.sock"],
             clean_environment(TERM="xterm", COLUMNS="120", LINES="50"),
         )
     try:

@@ -105,6 +105,7 @@ def test_a_traceback_has_its_source_lines(stack: ExitStack, file: Path) -> None:
 
 def test_a_root_that_is_renamed_away_and_replaced(stack: ExitStack, file: Path) -> None:
     root = file.parent / "site"
+    file.write_text(file.read_text() + "[cache]\nvalid = 0.2\n")
     server = start(stack, file)
     load = Load(stack, file)
     for number in range(5):
