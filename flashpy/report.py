@@ -53,7 +53,7 @@ class NodeState(Struct):
     connections handed to it and come back, requests relayed, and answers that it has fetched from other nodes, ever;
     the mean delay of late in seconds, and jobs that wait there. First requests by whether they were predicted to be in
     its memory (hits) and whether that was true. ``share`` targets were to be loaded when it last came to life, and
-    ``loaded`` of these have been."""
+    ``loaded`` of these have been. ``targets`` are mapped to it."""
 
     standing: str = ""
     weight: float = 1.0
@@ -70,11 +70,13 @@ class NodeState(Struct):
     false_misses: int = 0
     share: int = 0
     loaded: int = 0
+    targets: int = 0
 
 
 class ClusterState(Struct):
     """A cluster, by its front-end: how many connections its nodes have and may have together, how many wait, how many
-    have been refused; the targets that are mapped to nodes, and the memory that takes."""
+    have been refused; the targets that are mapped to nodes, those of them that several nodes serve, and the memory that
+    the mapping takes."""
 
     policy: str = ""
     active: int = 0
@@ -82,6 +84,7 @@ class ClusterState(Struct):
     waiting: int = 0
     refused: int = 0
     targets: int = 0
+    replicated: int = 0
     mapping_bytes: int = 0
     nodes: dict[str, NodeState] = {}
 

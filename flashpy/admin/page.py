@@ -74,10 +74,10 @@ PAGE = "".join(
             "nodes",
             "Nodes",
             (
-                *("Node", "Standing", "Load", "Handed/s", "Relayed/s", "Fetched/s"),
+                *("Node", "Standing", "Load", "Targets", "Handed/s", "Relayed/s", "Fetched/s"),
                 *("Predicted", "Delay", "Handed", "Come back"),
             ),
-            wide=(8, 9),
+            wide=(9, 10),
         ),
         _table(
             "caches",

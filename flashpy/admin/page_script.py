@@ -157,10 +157,12 @@ SCRIPT = """"use strict";
     if (cluster) {
       const state = cluster.state;
       put("nodes-note", state.policy + " · " + count(state.active) + " of " + count(state.most) + " at work, " +
-        count(state.waiting) + " wait · " + count(state.targets) + " targets, " + words(size(state.mapping_bytes)));
+        count(state.waiting) + " wait · " + count(state.targets) + " targets, " +
+        count(state.replicated) + " of them at several nodes, " + words(size(state.mapping_bytes)));
       fill("nodes", cluster.nodes.map((node) => [node.name, standing(node.state), count(node.state.load),
-        count(node.handed), count(node.relayed), count(node.fetched), percent(node.predicted),
-        words(time(node.state.delay || null)), count(node.state.handed), count(node.state.returned)]), [8, 9],
+        count(node.state.targets), count(node.handed), count(node.relayed), count(node.fetched),
+        percent(node.predicted), words(time(node.state.delay || null)), count(node.state.handed),
+        count(node.state.returned)]), [9, 10],
         "There is none.");
     }
 

@@ -190,6 +190,9 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
         "flashpy_cluster_refused_total", "Requests answered 503 for want of a node.", value=cluster.refused
     )
     yield GaugeMetricFamily("flashpy_cluster_targets", "Targets that are mapped to nodes.", value=cluster.targets)
+    yield GaugeMetricFamily(
+        "flashpy_cluster_replicated_targets", "Of these, those that several nodes serve.", value=cluster.replicated
+    )
     yield GaugeMetricFamily("flashpy_cluster_mapping_bytes", "Memory for that.", value=cluster.mapping_bytes)
     up = GaugeMetricFamily("flashpy_node_up", "1 if a node may get more.", labels=["node"])
     warming = GaugeMetricFamily("flashpy_node_warming", "1 if a node loads its share first.", labels=["node"])
@@ -202,6 +205,7 @@ def _cluster(cluster: ClusterState) -> Iterator[Metric]:
         "load": GaugeMetricFamily(
             "flashpy_node_load", "What was handed to a node and is not finished.", labels=["node"]
         ),
+        "targets": GaugeMetricFamily("flashpy_node_targets", "Targets that are mapped to a node.", labels=["node"]),
         "delay": GaugeMetricFamily("flashpy_node_delay_seconds", "Mean time to an answer, of late.", labels=["node"]),
         "handed": CounterMetricFamily("flashpy_node_handed_total", "Connections handed to a node.", labels=["node"]),
         "returned": CounterMetricFamily("flashpy_node_returned_total", "Of these, those come back.", labels=["node"]),

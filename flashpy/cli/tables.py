@@ -104,11 +104,11 @@ def tables_of(view: View) -> list[Table]:
 def _nodes(cluster: ClusterView) -> Table:
     return Table(
         "Nodes",
-        ("node", "standing", "load", "handed/s", "relayed/s", "fetched/s", "predicted"),
+        ("node", "standing", "load", "targets", "handed/s", "relayed/s", "fetched/s", "predicted"),
         [
             (
-                *(node.name, _standing(node.state), count(node.state.load), count(node.handed)),
-                *(count(node.relayed), count(node.fetched), percent(node.predicted)),
+                *(node.name, _standing(node.state), count(node.state.load), count(node.state.targets)),
+                *(count(node.handed), count(node.relayed), count(node.fetched), percent(node.predicted)),
             )
             for node in cluster.nodes
         ],

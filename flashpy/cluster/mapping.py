@@ -57,13 +57,14 @@ class ServerSet:
 
 
 class Mapping:
-    """Targets and their server sets."""
+    """Targets and their server sets. ``replicated`` counts the sets of more than one node, as they were put."""
 
-    __slots__ = ("_members", "_sets")
+    __slots__ = ("_members", "_sets", "replicated")
 
     def __init__(self, most_bytes: int) -> None:
-        self._sets: Clock[bytes, ServerSet] = Clock(sys.maxsize, most_bytes, _left)
+        self._sets: Clock[bytes, ServerSet] = Clock(sys.maxsize, most_bytes, self._left)
         self._members: dict[str, Member] = {}
+        self.replicated = 0
 
     def __len__(self) -> int:
         return len(self._sets)
@@ -98,6 +99,7 @@ class Mapping:
         members = [self._member(name) for name in names]
         for member in members:
             member.targets += 1
+        self.replicated += len(members) > 1
         self._sets.put(target, ServerSet(target, members, now))
 
     def forget(self, name: str) -> None:
@@ -117,8 +119,8 @@ class Mapping:
             member = self._members[name] = Member(name)
         return member
 
-
-def _left(entry: ServerSet) -> None:
-    """An entry is no longer there."""
-    for member in entry.members:
-        member.targets -= 1
+    def _left(self, entry: ServerSet) -> None:
+        """An entry is no longer there."""
+        self.replicated -= len(entry.members) > 1
+        for member in entry.members:
+            member.targets -= 1

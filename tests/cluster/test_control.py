@@ -216,6 +216,8 @@ def test_the_status_of_a_cluster(tmp_path: Path) -> None:
         assert b'flashpy_node_handed_total{node="a"} 1.0' in metrics
         assert b'flashpy_node_up{node="b"} 1.0' in metrics
         assert b'flashpy_node_fetched_total{node="a"} 0.0' in metrics
+        assert b"flashpy_cluster_replicated_targets 0.0" in metrics
+        assert b'flashpy_node_targets{node="a"} 1.0' in metrics
         for name in (b"warming", b"share_targets", b"loaded_targets"):
             assert b'flashpy_node_%s{node="b"} 0.0' % name in metrics
 

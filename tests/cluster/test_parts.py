@@ -23,6 +23,7 @@ def test_a_mapping_keeps_its_bytes(puts: list[tuple[bytes, list[str]]], most: in
         assert len(mapping) == len(list(mapping))
     for name in "abc":
         assert mapping.targets_of(name) == sum(name in mapping.names(entry.target) for entry in mapping)
+    assert mapping.replicated == sum(len(mapping.names(entry.target)) > 1 for entry in mapping)
 
 
 def test_what_is_asked_for_stays() -> None:

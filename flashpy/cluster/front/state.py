@@ -4,12 +4,13 @@ from math import ceil
 
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
+from flashpy.cluster.mapping import Mapping
 from flashpy.report import ClusterState, NodeState
 
 
 def state_of(dispatcher: Dispatcher) -> ClusterState:
     """All of it, for reports."""
-    mapping = getattr(dispatcher.policy, "mapping", None)
+    mapping: Mapping | None = getattr(dispatcher.policy, "mapping", None)
     return ClusterState(
         policy=dispatcher.policy_name,
         active=dispatcher.active,
@@ -17,12 +18,13 @@ def state_of(dispatcher: Dispatcher) -> ClusterState:
         waiting=dispatcher.waiting,
         refused=dispatcher.refused,
         targets=len(mapping) if mapping is not None else 0,
+        replicated=mapping.replicated if mapping is not None else 0,
         mapping_bytes=mapping.cost if mapping is not None else 0,
-        nodes={member.name: _node(member) for member in dispatcher.members.values()},
+        nodes={member.name: _node(member, mapping) for member in dispatcher.members.values()},
     )
 
 
-def _node(member: Member) -> NodeState:
+def _node(member: Member, mapping: Mapping | None) -> NodeState:
     reported = member.reported
     true_hits, false_hits, true_misses, false_misses = reported.predictions if reported is not None else (0, 0, 0, 0)
     return NodeState(
@@ -41,4 +43,5 @@ def _node(member: Member) -> NodeState:
         false_misses=false_misses,
         share=member.warming.share if member.warming is not None else 0,
         loaded=len(member.warming.loaded) if member.warming is not None else 0,
+        targets=mapping.targets_of(member.name) if mapping is not None else 0,
     )
