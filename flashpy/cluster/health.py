@@ -82,6 +82,11 @@ class Health:
             self._life = Life.WARM
             self.delay = None
 
+    def cool(self) -> None:
+        """It lives, but its share is not loaded, as becomes known only now."""
+        if self._life is Life.WARM:
+            self._life = Life.COLD
+
     def _become(self, alive: bool) -> None:
         if alive is not self.alive:
             self._life = Life.COLD if alive else Life.GONE
