@@ -1,9 +1,10 @@
-"""What a front-end leaves to the one that succeeds it: who has which target, in parts, the most wanted first. Pure.
+"""What a front-end leaves to the one that succeeds it: which nodes are warm, and who has which target; in parts, the
+most wanted first. Pure.
 
 Each part is a MessagePack message behind its length (four bytes, the most significant first).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, BinaryIO
 
 import msgspec
@@ -28,7 +29,7 @@ class Entry(Struct, array_like=True):
 
 
 class Part(Struct, array_like=True):
-    """Some server sets, and the nodes that are in them, with their places."""
+    """Some server sets, and the nodes that are in them, with their places; and others that are warm."""
 
     nodes: list[tuple[str, Place]]
     entries: list[Entry]
@@ -37,9 +38,9 @@ class Part(Struct, array_like=True):
 _decode = msgspec.msgpack.Decoder(Part).decode
 
 
-def packed(entries: Sequence[ServerSet], places: dict[str, Place], now: float) -> bytes:
-    """One part: these server sets, without members that have been forgotten."""
-    numbers: dict[str, int] = {}
+def packed(entries: Sequence[ServerSet], places: dict[str, Place], now: float, names: Iterable[str] = ()) -> bytes:
+    """One part: these server sets, without members that have been forgotten, and further nodes."""
+    numbers = {name: number for number, name in enumerate(names)}
     part = Part([], [])
     for entry in entries:
         members = [numbers.setdefault(member.name, len(numbers)) for member in entry.members if not member.gone]

@@ -275,6 +275,8 @@ class Worker:
         assert self._architecture is not None
         if fds and isinstance(self._architecture, Heritable):
             self._architecture.inherit(fds.pop(0))
+        elif not fds:
+            _log.warning("What the worker before knew is lost: out of descriptors.")
         for fd in fds:
             os.close(fd)
 

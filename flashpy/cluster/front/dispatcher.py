@@ -174,8 +174,8 @@ class Dispatcher:
 
     def inherited(self, names: Collection[str]) -> None:
         """What these nodes have is known now. The others are new: each is to load its share before it goes on."""
-        for member in list(self.members.values()):
-            if member.name not in names and member.health.alive:
+        for member in self.members.values():
+            if member.name not in names and member.health.warm:
                 self.policy.forget(member.name)
                 member.health.cool()
                 self.review(member)

@@ -142,8 +142,9 @@ class Front(Sped):
         mapping = self._dispatcher.mapping
         if mapping is None:
             return None
+        warm = [member.name for member in self._dispatcher.members.values() if member.health.warm]
         try:
-            return await leave(mapping, self._places, self._now.monotonic)
+            return await leave(mapping, warm, self._places, self._now.monotonic)
         except OSError as error:
             _log.error("The next worker has to learn anew who has what: %s.", error.strerror)
             return None
