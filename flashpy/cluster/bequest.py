@@ -76,6 +76,5 @@ def restore(mapping: Mapping, part: Part, places: dict[str, Place], now: float) 
         if max(entry.members, default=-1) >= len(names):
             raise ValueError("it has members without a name")
         members = [name for number in entry.members if (name := names[number]) is not None]
-        if not mapping.restore(entry.target, members, now - entry.age, entry.asked):
-            break
+        mapping.restore(entry.target, members, now - entry.age, entry.asked)
     return {name for name in names if name is not None}

@@ -113,18 +113,16 @@ class Mapping:
         self._came(entry)
         self._sets.put(target, entry)
 
-    def restore(self, target: bytes, names: Sequence[str], changed: float, asked: int) -> bool:
+    def restore(self, target: bytes, names: Sequence[str], changed: float, asked: int) -> None:
         """These have served a target since then, as is learned only now. What is known of it already is newer, and
-        stays. It is the next to be forgotten, and drives out nothing: False where there is no more room."""
+        stays. It is the next to be forgotten, and drives out nothing: where there is no room, it is left out."""
         if target in self._sets:
-            return True
+            return
         entry = ServerSet(target, [self._member(name) for name in names], changed, asked)
-        if not self._sets.has_room_for(entry):
-            return False
-        self._came(entry)
-        self._sets.put(target, entry)
-        self._sets.demote(target)
-        return True
+        if self._sets.has_room_for(entry):
+            self._came(entry)
+            self._sets.put(target, entry)
+            self._sets.demote(target)
 
     def forget(self, name: str) -> None:
         """A node serves nothing any more."""

@@ -146,12 +146,10 @@ class Worker:
 
     async def _make_way(self, architecture: Architecture, order: Retire) -> None:
         """Let the successor, if there is one, know what it is to know before it gets any connection."""
-        if (
-            order.succeeded
-            and isinstance(architecture, Heritable)
-            and (left := await architecture.bequeath()) is not None
-        ):
-            self._tell(Bequest(), [left])
+        if order.succeeded and isinstance(architecture, Heritable):
+            fd = await architecture.bequeath()
+            if fd is not None:
+                self._tell(Bequest(), [fd])
         await architecture.drain(order.timeout, self._successor(order))
 
     # The Starter of helper programs

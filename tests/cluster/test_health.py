@@ -78,11 +78,11 @@ def test_that_a_node_is_new_may_become_known_later() -> None:
     assert health.standing(0.0) is Standing.DOWN
     health.met()
     health.cool()
-    assert health.standing(0.0) is Standing.WARMING and not health.warm
+    assert (health.standing(0.0), health.warm) == (Standing.WARMING, False)
     health.warmed()
-    assert health.warm
+    assert (health.standing(0.0), health.warm) == (Standing.UP, True)
     health.cool()
-    assert health.standing(0.0) is Standing.WARMING and health.alive
+    assert (health.standing(0.0), health.warm) == (Standing.WARMING, False)
 
 
 def test_a_slow_node_comes_back_after_a_pause_that_grows() -> None:
