@@ -3,7 +3,7 @@
 import importlib
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from flashpy.event.logsource import LogSource
 from flashpy.event.programs import Starter
@@ -43,6 +43,20 @@ class Architecture(Protocol):
 
     def snapshot(self) -> dict[str, Any]:
         """What there is to be said of it: plain values, a copy."""
+        ...
+
+
+@runtime_checkable
+class Heritable(Protocol):
+    """What an architecture may be besides: one that knows what its successor would have to learn anew."""
+
+    async def bequeath(self) -> int | None:
+        """What a successor is to know, before ``drain``: the descriptor of a file in memory, for the caller to close;
+        None: nothing. It is not done at once, and may be cancelled."""
+        ...
+
+    def inherit(self, fd: int) -> None:
+        """Learn from what another process has left; the descriptor is closed here."""
         ...
 
 

@@ -55,6 +55,11 @@ class Health:
         """Whether it has shown that it lives."""
         return self._life is not Life.GONE
 
+    @property
+    def warm(self) -> bool:
+        """Whether it lives, and has its share of the targets in memory."""
+        return self._life is Life.WARM
+
     def standing(self, now: float) -> Standing:
         """What the node is for."""
         return Standing.DOWN if now < self._ejected_until else _STANDINGS[self._life, self.draining]
@@ -81,6 +86,11 @@ class Health:
         if self._life is Life.COLD:
             self._life = Life.WARM
             self.delay = None
+
+    def cool(self) -> None:
+        """It lives, but its share is not loaded, as becomes known only now."""
+        if self.warm:
+            self._life = Life.COLD
 
     def _become(self, alive: bool) -> None:
         if alive is not self.alive:

@@ -31,11 +31,11 @@ class ServerSet:
 
     __slots__ = ("asked", "changed", "cost", "members", "target", "used")
 
-    def __init__(self, target: bytes, members: list[Member], changed: float) -> None:
+    def __init__(self, target: bytes, members: list[Member], changed: float, asked: int = 1) -> None:
         self.target = target
         self.members = members
         self.changed = changed
-        self.asked = 1
+        self.asked = asked
         self.cost = ENTRY_COST + len(target) + MEMBER_COST * len(members)
         self.used = False
 
@@ -77,6 +77,19 @@ class Mapping:
         """Bytes in use."""
         return self._sets.cost
 
+    def by_use(self, at_a_time: int) -> Iterator[list[ServerSet]]:
+        """All server sets, some at a time, in the order opposite to that in which they would be forgotten: what has
+        been used gets a second chance. The mapping may change meanwhile."""
+        entries = list(self._sets)
+        unused: list[ServerSet] = []
+        for end in range(len(entries), 0, -at_a_time):
+            some = entries[max(0, end - at_a_time) : end]
+            some.reverse()
+            yield [entry for entry in some if entry.used]
+            unused += [entry for entry in some if not entry.used]
+        for begin in range(0, len(unused), at_a_time):
+            yield unused[begin : begin + at_a_time]
+
     def get(self, target: bytes) -> ServerSet | None:
         """The server set of a target, if it has one. It counts as asked for."""
         found = self._sets.get(target)
@@ -96,11 +109,20 @@ class Mapping:
 
     def put(self, target: bytes, names: Sequence[str], now: float) -> None:
         """These serve a target from now on; nobody else does."""
-        members = [self._member(name) for name in names]
-        for member in members:
-            member.targets += 1
-        self.replicated += len(members) > 1
-        self._sets.put(target, ServerSet(target, members, now))
+        entry = ServerSet(target, [self._member(name) for name in names], now)
+        self._came(entry)
+        self._sets.put(target, entry)
+
+    def restore(self, target: bytes, names: Sequence[str], changed: float, asked: int) -> None:
+        """These have served a target since then, as is learned only now. What is known of it already is newer, and
+        stays. It is the next to be forgotten, and drives out nothing: where there is no room, it is left out."""
+        if target in self._sets:
+            return
+        entry = ServerSet(target, [self._member(name) for name in names], changed, asked)
+        if self._sets.has_room_for(entry):
+            self._came(entry)
+            self._sets.put(target, entry)
+            self._sets.demote(target)
 
     def forget(self, name: str) -> None:
         """A node serves nothing any more."""
@@ -118,6 +140,12 @@ class Mapping:
         if member is None:
             member = self._members[name] = Member(name)
         return member
+
+    def _came(self, entry: ServerSet) -> None:
+        """An entry will be there."""
+        self.replicated += len(entry.members) > 1
+        for member in entry.members:
+            member.targets += 1
 
     def _left(self, entry: ServerSet) -> None:
         """An entry is no longer there."""

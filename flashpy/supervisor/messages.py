@@ -55,6 +55,15 @@ class Taken(Struct, tag=True):
     clients: list[str]
 
 
+class Bequest(Struct, tag=True):
+    """What a retiring worker knows, for its successor to go on with: in a file in memory, beside this message. Only the
+    architecture looks into it (arch.architecture.Heritable)."""
+
+
+Left = Taken | Bequest
+"""What one worker leaves, and another gets."""
+
+
 class Renewed(Struct, tag=True):
     """There are new certificates for TLS: beside this message, a file in memory for each (tls.material)."""
 
@@ -72,5 +81,5 @@ class Retire(Struct, tag=True):
     abandoned: list[int] = []
 
 
-FromWorker = Ready | Failed | Counted | Wanted | Taken
-ToWorker = Started | NotStarted | Taken | Renewed | Retire
+FromWorker = Ready | Failed | Counted | Wanted | Left
+ToWorker = Started | NotStarted | Left | Renewed | Retire

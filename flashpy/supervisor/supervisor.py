@@ -40,7 +40,7 @@ from flashpy.supervisor.accesslogs import AccessLog
 from flashpy.supervisor.admin import Admin
 from flashpy.supervisor.generation import Generation, Process, Stage
 from flashpy.supervisor.limits import raise_descriptor_limit
-from flashpy.supervisor.messages import Renewed, Taken
+from flashpy.supervisor.messages import Left, Renewed
 from flashpy.supervisor.reactor import Reactor
 from flashpy.supervisor.upgrade import Inherited, Predecessor, Successor
 from flashpy.supervisor.workers import Workers
@@ -93,7 +93,7 @@ class Supervisor:
         self._next: Generation | None = None  # what is to serve, while its workers start
         self._reload_again = False
         self._logs: dict[tuple[str, Identity | None], AccessLog] = {}
-        self._homeless: list[tuple[list[str], list[int]]] = []  # connections that no worker could take yet
+        self._homeless: list[tuple[Left, list[int]]] = []  # what no worker could take yet
         self._turn = count()
         self._phase = Phase.RUNNING
         self._status = 0  # with which it ends
@@ -367,8 +367,8 @@ class Supervisor:
                 self._predecessor.relieve(generation.all_sockets)
         self._admin.tell()
         homeless, self._homeless = self._homeless, []
-        for clients, fds in homeless:
-            self.left(clients, fds)
+        for message, fds in homeless:
+            self.left(message, fds)
 
     def died(self, process: Process, stage: Stage, why: str) -> None:
         """See Master."""
@@ -385,18 +385,18 @@ class Supervisor:
         if self._phase is not Phase.RUNNING:
             self._finish()
 
-    def left(self, clients: list[str], fds: list[int]) -> None:
+    def left(self, message: Left, fds: list[int]) -> None:
         """See Master. To the new program if there is one, else to the workers in turn."""
         serving = self._now.serving if self._now else []
         if self._phase is Phase.ENDING:
             for fd in fds:
                 os.close(fd)
         elif self._phase is Phase.HANDING_OVER and self._successor is not None:
-            self._successor.give(clients, fds)
+            self._successor.give(message, fds)
         elif serving:
-            self._workers.send(serving[next(self._turn) % len(serving)], Taken(clients), fds)
+            self._workers.send(serving[next(self._turn) % len(serving)], message, fds)
         else:
-            self._homeless.append((clients, fds))
+            self._homeless.append((message, fds))
 
     # A new program
 

@@ -1,8 +1,8 @@
 """Handing over to a new program, as nginx does it: the new supervisor is started by the old one with the listening
 sockets, takes over, and the old one ends when it has answered what was under way.
 
-What the new program inherits stands in an environment variable. Over a link it says that it serves; then it gets the
-connections that are between two requests.
+What the new program inherits stands in an environment variable. Over a link it says that it serves; then it gets what
+the workers leave: connections that are between two requests, and what a successor is to know.
 """
 
 import json
@@ -20,7 +20,7 @@ from flashpy.errors import StartError
 from flashpy.event.link import BadMessage, Link
 from flashpy.event.sockets import Sockets, close_all
 from flashpy.event.unixsockets import own
-from flashpy.supervisor.messages import Ready, Taken
+from flashpy.supervisor.messages import Left, Ready
 from flashpy.supervisor.reactor import Reactor
 
 _log = logging.getLogger("flashpy.supervisor")
@@ -32,9 +32,9 @@ _STARTED_IN = os.environ.get("PWD") or os.getcwd()
 
 
 class Taker(Protocol):
-    """Who finds a worker for connections."""
+    """Who finds a worker for what others have left."""
 
-    def left(self, clients: list[str], fds: list[int]) -> None:
+    def left(self, message: Left, fds: list[int]) -> None:
         """See workers.Master."""
         ...
 
@@ -87,9 +87,9 @@ class Successor:
         """Whether there is something that it has not got yet."""
         return bool(self._link.waiting)
 
-    def give(self, clients: list[str], fds: list[int]) -> None:
-        """Give it connections."""
-        self._reactor.send(self._link, Taken(clients), fds)
+    def give(self, message: Left, fds: list[int]) -> None:
+        """Give it what a worker has left."""
+        self._reactor.send(self._link, message, fds)
 
     def _readable(self) -> None:
         try:
@@ -110,7 +110,7 @@ class Successor:
 class Inherited(NamedTuple):
     """What the program before has left: a link to it, its listening sockets, and what systemd had passed to it."""
 
-    link: Link[Taken]
+    link: Link[Left]
     sockets: Sockets
     passed: list[Passed]
 
@@ -127,7 +127,7 @@ def inherited() -> Inherited | None:
     }
     link = socket.socket(fileno=said["link"])
     link.set_inheritable(False)
-    return Inherited(Link(link, Taken), groups, [Passed(fd, name) for fd, name in said["passed"]])
+    return Inherited(Link(link, Left), groups, [Passed(fd, name) for fd, name in said["passed"]])
 
 
 def _listener(address: str, number: int) -> socket.socket:
@@ -153,7 +153,7 @@ class Predecessor:
         self._reactor.send(self._link, Ready())
 
     def _readable(self) -> None:
-        """It gives connections, until it ends."""
+        """It gives what its workers leave, until it ends."""
         try:
             received = self._link.receive()
         except (BlockingIOError, BadMessage):
@@ -162,4 +162,4 @@ class Predecessor:
             self._reactor.forget(self._link.fileno())
             self._link.close()
         else:
-            self._taker.left(received[0].clients, received[1])
+            self._taker.left(*received)

@@ -15,7 +15,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from flashpy import landlock
-from flashpy.arch.architecture import Architecture, architecture
+from flashpy.arch.architecture import Architecture, Heritable, architecture
 from flashpy.errors import ConfigError, StartError
 from flashpy.event.link import MOST, BadMessage, Link
 from flashpy.event.programs import Program, Starter
@@ -26,6 +26,7 @@ from flashpy.report import report_of
 from flashpy.server import new_event_loop
 from flashpy.settings import Config
 from flashpy.supervisor.messages import (
+    Bequest,
     Counted,
     Failed,
     NotStarted,
@@ -136,13 +137,20 @@ class Worker:
         return 0
 
     async def _drain(self, architecture: Architecture, order: Retire) -> None:
-        drained = architecture.drain(order.timeout, self._successor(order))
-        self._draining = asyncio.get_running_loop().create_task(drained)
+        self._draining = asyncio.get_running_loop().create_task(self._make_way(architecture, order))
         await asyncio.wait([self._draining])
         if self._draining.cancelled():  # by a second order
             await architecture.drain(0.0)
         else:
             self._draining.result()
+
+    async def _make_way(self, architecture: Architecture, order: Retire) -> None:
+        """Let the successor, if there is one, know what it is to know before it gets any connection."""
+        if order.succeeded and isinstance(architecture, Heritable):
+            fd = await architecture.bequeath()
+            if fd is not None:
+                self._tell(Bequest(), [fd])
+        await architecture.drain(order.timeout, self._successor(order))
 
     # The Starter of helper programs
 
@@ -170,6 +178,8 @@ class Worker:
         match message:
             case Taken(clients):
                 self._adopt(clients, fds)
+            case Bequest():
+                self._inherit(fds)
             case Started(name, pid):
                 self._answer(name, Lent(pid, _socket(fds[0])) if fds else StartError("Out of descriptors."))
             case NotStarted(name, why):
@@ -258,6 +268,15 @@ class Worker:
             self._architecture.adopt(socket.SocketType(fileno=fd), client)
         if len(fds) < len(clients):
             _log.warning("%d connections are lost: out of descriptors.", len(clients) - len(fds))
+
+    def _inherit(self, fds: list[int]) -> None:
+        assert self._architecture is not None
+        if fds and isinstance(self._architecture, Heritable):
+            self._architecture.inherit(fds.pop(0))
+        elif not fds:
+            _log.warning("What the worker before knew is lost: out of descriptors.")
+        for fd in fds:
+            os.close(fd)
 
     def _successor(self, order: Retire) -> Successor | None:
         if not order.succeeded:

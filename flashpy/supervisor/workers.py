@@ -19,9 +19,11 @@ from flashpy.report import Report, merged, what_remains
 from flashpy.supervisor.generation import Generation, Process, Stage, cpus_for
 from flashpy.supervisor.limits import grow_descriptor_table
 from flashpy.supervisor.messages import (
+    Bequest,
     Counted,
     Failed,
     FromWorker,
+    Left,
     NotStarted,
     Ready,
     Retire,
@@ -58,8 +60,8 @@ class Master(Protocol):
         """A helper program has ended."""
         ...
 
-    def left(self, clients: list[str], fds: list[int]) -> None:
-        """Connections between two requests, for another to go on with; the descriptors are to be sent on or closed."""
+    def left(self, message: Left, fds: list[int]) -> None:
+        """What a worker has left for another to go on with; the descriptors are to be sent on or closed."""
         ...
 
 
@@ -202,8 +204,8 @@ class Workers:
     def _hear(self, process: Process, message: FromWorker, fds: list[int]) -> None:
         process.heard = time.monotonic()
         match message:
-            case Taken(clients):
-                self._master.left(clients, fds)
+            case Taken() | Bequest():
+                self._master.left(message, fds)
                 return
             case Ready(sandbox):
                 process.sandbox = sandbox

@@ -71,6 +71,20 @@ def test_who_comes_to_life_is_warmed_first() -> None:
     assert health.standing(0.0) is Standing.WARMING
 
 
+def test_that_a_node_is_new_may_become_known_later() -> None:
+    """It is warmed then; who is down, or cold, is what it was."""
+    health = Health(SETTINGS)
+    health.cool()
+    assert health.standing(0.0) is Standing.DOWN
+    health.met()
+    health.cool()
+    assert (health.standing(0.0), health.warm) == (Standing.WARMING, False)
+    health.warmed()
+    assert (health.standing(0.0), health.warm) == (Standing.UP, True)
+    health.cool()
+    assert (health.standing(0.0), health.warm) == (Standing.WARMING, False)
+
+
 def test_a_slow_node_comes_back_after_a_pause_that_grows() -> None:
     """And grows no more when it has not been slow for long."""
     health = Health(SETTINGS)

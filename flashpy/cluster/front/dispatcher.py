@@ -11,6 +11,7 @@ from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.placement import Placement
 from flashpy.cluster.front.warming import MOST
 from flashpy.cluster.health import outliers
+from flashpy.cluster.mapping import Mapping
 from flashpy.cluster.messages import Reported
 from flashpy.cluster.nodes import Nodes, Standing
 from flashpy.cluster.persistent import share
@@ -53,6 +54,12 @@ class Dispatcher:
     def waiting(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+    @property
+    def mapping(self) -> Mapping | None:
+        """Who holds which target, if the policy keeps that in mind."""
+        mapping: Mapping | None = getattr(self.policy, "mapping", None)
+        return mapping
 
     def is_up(self, name: str) -> bool:
         """Whether a node may get more."""
@@ -165,6 +172,14 @@ class Dispatcher:
         member.health.warmed()
         self.review(member)
 
+    def inherited(self, names: Collection[str]) -> None:
+        """What these nodes have is known now. The others are new: each is to load its share before it goes on."""
+        for member in self.members.values():
+            if member.name not in names and member.health.warm:
+                self.policy.forget(member.name)
+                member.health.cool()
+                self.review(member)
+
     def tick(self) -> None:
         """Once a second: slow nodes, and who has waited for too long."""
         now = self.now.monotonic
@@ -191,8 +206,12 @@ class Dispatcher:
         self._admit()
 
     def _warm(self, member: Member) -> bool:
-        """Have a newcomer load its share, if it has one and others serve meanwhile; whether it does."""
-        if member.warming is None or not self._settings.warm_timeout or not self.nodes.up():
+        """Have a newcomer load its share, if it has one and others serve meanwhile; whether it does. Who has targets is
+        none: they were its own when the worker before was relieved."""
+        others = any(node is not member.node for node in self.nodes.up())
+        if member.warming is None or not self._settings.warm_timeout or not others:
+            return False
+        if self.mapping is not None and self.mapping.targets_of(member.name):
             return False
         share = self.policy.share(self.nodes, member.node, MOST, self.now.monotonic)
         if share:

@@ -1,6 +1,8 @@
 """The front-end as an architecture: all of a server but for sites; nodes answer (arch.architecture)."""
 
 import asyncio
+import logging
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.relay import FrontSite
 from flashpy.cluster.front.roster import Roster, resolve
 from flashpy.cluster.front.state import state_of
+from flashpy.cluster.front.succession import leave, take
 from flashpy.event.connection import Connection
 from flashpy.event.crowd import Crowd
 from flashpy.event.deadlines import State
@@ -22,6 +25,8 @@ from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
     from flashpy.event.handshake import Handshakes
+
+_log = logging.getLogger("flashpy.cluster")
 
 FIRST_LOOK = 2.0
 """Seconds that the nodes have to be found before clients are heard."""
@@ -56,6 +61,7 @@ class Front(Sped):
     _site: FrontSite
     _roster: Roster | None = None
     _looking: asyncio.TimerHandle | None = None
+    _inheriting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """See Architecture."""
@@ -122,6 +128,43 @@ class Front(Sped):
         if service.draining:
             connection.drain()
 
+    # As an architecture.Heritable
+
+    @property
+    def _places(self) -> dict[str, str]:
+        """Where the nodes of the configuration are reached."""
+        return {node.name: node.handoff or node.address for node in self._config.cluster.node}
+
+    async def bequeath(self) -> int | None:
+        """See Heritable: who has which target."""
+        if self._inheriting is not None:
+            await asyncio.wait([self._inheriting])
+        mapping = self._dispatcher.mapping
+        if mapping is None:
+            return None
+        warm = [member.name for member in self._dispatcher.members.values() if member.health.warm]
+        try:
+            return await leave(mapping, warm, self._places, self._now.monotonic)
+        except OSError as error:
+            _log.error("The next worker has to learn anew who has what: %s.", error.strerror)
+            return None
+
+    def inherit(self, fd: int) -> None:
+        """See Heritable."""
+        self._inheriting = asyncio.get_running_loop().create_task(self._inherit(fd))
+
+    async def _inherit(self, fd: int) -> None:
+        mapping = self._dispatcher.mapping
+        try:
+            if mapping is not None:
+                names = await take(fd, mapping, self._places, self._now.monotonic)
+                self._dispatcher.inherited(names)
+                _log.info("Who has which of %d targets is known from the worker before.", len(mapping))
+        except (OSError, ValueError) as error:
+            _log.error("What the worker before has left cannot be used: %s.", error)
+        finally:
+            os.close(fd)
+
     # Every now and then
 
     async def drain(self, timeout: float | None, successor: Successor | None = None) -> None:
@@ -145,6 +188,8 @@ class Front(Sped):
     async def _close_runner(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
+        if self._inheriting is not None:
+            self._inheriting.cancel()
         if self._roster is not None:
             self._roster.close()
 

@@ -10,7 +10,7 @@ from flashpy.report import ClusterState, NodeState
 
 def state_of(dispatcher: Dispatcher) -> ClusterState:
     """All of it, for reports."""
-    mapping: Mapping | None = getattr(dispatcher.policy, "mapping", None)
+    mapping = dispatcher.mapping
     return ClusterState(
         policy=dispatcher.policy_name,
         active=dispatcher.active,
