@@ -1,5 +1,5 @@
-"""What a front-end leaves to the one that succeeds it: which nodes are warm, and who has which target; in parts, the
-most wanted first. Pure.
+"""What a front-end leaves to the one that succeeds it: which nodes have joined since it began, which are warm, and who
+has which target; in parts, the most wanted first. Pure.
 
 Each part is a MessagePack message behind its length (four bytes, the most significant first).
 """
@@ -28,20 +28,35 @@ class Entry(Struct, array_like=True):
     asked: Count
 
 
+class Joined(Struct, array_like=True):
+    """A node that is in no configuration, and lives: where it is reached, and its weight."""
+
+    name: str
+    address: str
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+
+
 class Part(Struct, array_like=True):
-    """Some server sets, and the nodes that are in them, with their places; and others that are warm."""
+    """Some server sets, and the nodes that are in them, with their places; and others that are warm, or have joined."""
 
     nodes: list[tuple[str, Place]]
     entries: list[Entry]
+    joined: list[Joined] = []
 
 
 _decode = msgspec.msgpack.Decoder(Part).decode
 
 
-def packed(entries: Sequence[ServerSet], places: dict[str, Place], now: float, names: Iterable[str] = ()) -> bytes:
+def packed(
+    entries: Sequence[ServerSet],
+    places: dict[str, Place],
+    now: float,
+    names: Iterable[str] = (),
+    joined: Sequence[Joined] = (),
+) -> bytes:
     """One part: these server sets, without members that have been forgotten, and further nodes."""
     numbers = {name: number for number, name in enumerate(names)}
-    part = Part([], [])
+    part = Part([], [], list(joined))
     for entry in entries:
         members = [numbers.setdefault(member.name, len(numbers)) for member in entry.members if not member.gone]
         part.entries.append(Entry(entry.target, members, max(0.0, now - entry.changed), entry.asked))

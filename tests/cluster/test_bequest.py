@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashpy.cluster.bequest import LENGTH, Entry, Part, packed, parts_in, restore
+from flashpy.cluster.bequest import LENGTH, Entry, Joined, Part, packed, parts_in, restore
 from flashpy.cluster.mapping import ENTRY_COST, MEMBER_COST, Mapping
 
 PLACES = {"a": "/run/a.sock", "b": "10.0.0.2:80", "c": ""}
@@ -154,6 +154,15 @@ def test_so_is_what_cannot_be(part: Part) -> None:
     data = msgspec.msgpack.encode(part)
     with pytest.raises(ValueError):
         took(len(data).to_bytes(LENGTH, "big") + data, Mapping(ROOM), PLACES, 0.0)
+
+
+def test_who_has_joined_is_told_first() -> None:
+    """In a part of its own, with who is warm."""
+    joined = [Joined("x", "10.0.0.1:80", 2.0), Joined("y", "unix:/y")]
+    data = packed([], PLACES, 9.0, ["a", "x"], joined)
+    (part,) = parts_in(BytesIO(data), len(data))
+    assert part.joined == joined
+    assert restore(Mapping(ROOM), part, PLACES, 9.0) == {"a", "x"}
 
 
 def test_what_ends_too_early_is_refused() -> None:

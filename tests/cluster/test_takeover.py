@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.etcdserver import EtcdServer
-from tests.cluster.running import FILES, ask_control, make_site
+from tests.cluster.running import FILES, Load, ask_control, make_site
 from tests.running import Client, Flashpy, descendants_of, eventually, free_ports, is_alive
 
 NAMES = ("first", "second")
@@ -65,10 +65,14 @@ class Rig:
     def get(self, target: str) -> bytes:
         """One request to whoever listens; empty if nobody does."""
         try:
-            with Client(("127.0.0.1", self.port)) as client:
+            with self.client() as client:
                 return client.get(target).body
         except (OSError, EOFError):
             return b""
+
+    def client(self) -> Client:
+        """A connection to whoever listens."""
+        return Client(("127.0.0.1", self.port))
 
     def serves(self) -> bool:
         """Whether all files are answered."""
@@ -124,6 +128,34 @@ def test_the_one_that_stands_by_takes_over(rig: Rig, end: Any) -> None:
     eventually("the second serves", lambda: "Serving" in second.stderr)
     rig.knows("second", "a")
     assert rig.serves()
+
+
+def test_members_outlive_a_reload(rig: Rig) -> None:
+    """The new worker has them before it is told them again: nobody is refused, and who has what is known."""
+    rig.node("a")
+    rig.node("b")
+    front = rig.front("first")
+    rig.knows("first", "a", "b")
+    assert rig.serves()
+    with Load(rig) as load:
+        (old,) = front.workers()
+        front.tell(signal.SIGHUP)
+        eventually("another process serves", lambda: old not in front.workers())
+        answered = load.answered
+        eventually("it answers", lambda: load.answered > answered + 100)
+    assert (load.wrong, load.broken) == ([], [])
+    assert rig.state("first") == {"a": "up", "b": "up"}
+    assert "is known from the worker before" in front.stderr
+
+
+def test_clients_wait_for_the_first_member(rig: Rig) -> None:
+    """When nobody has joined yet."""
+    front = rig.front("first")
+    assert front.urls
+    with rig.client() as client:
+        client.ask("/f1.txt")
+        rig.node("a")
+        assert client.answer().body == FILES["f1.txt"]
 
 
 def test_while_etcd_is_stopped_all_goes_on(rig: Rig, etcd: EtcdServer) -> None:

@@ -83,7 +83,7 @@ class ControlSite:
         )
 
     def _join(self, name: str, address: str, weight: str) -> Response:
-        """A node comes, or comes again with another address or weight."""
+        """A node comes, or comes again with another address or weight. One that is as it was keeps what it has."""
         place = numeric(address)
         try:
             section = NodeSection(name, address=address, weight=float(weight))
@@ -91,9 +91,11 @@ class ControlSite:
             place = None
         if place is None or not name or not 0 < section.weight < math.inf:
             return _sentence(400, "A node has a name, an address in numbers (or unix:PATH), and a weight above 0.")
-        if name in self._dispatcher.members:
-            self._roster.leave(name)
-        self._roster.join(section, place)
+        before = self._dispatcher.members.get(name)
+        if before is None or before.section != section:
+            if before is not None:
+                self._roster.leave(name)
+            self._roster.join(section, place)
         return _sentence(200, f"The node {name} has joined.")
 
     def _drain(self, name: str, wanted: bool) -> Response:

@@ -48,6 +48,7 @@ class Dispatcher:
         self.active = 0  # connections and requests that nodes have
         self.most = 0
         self.refused = 0  # ever, because no node was up or too many waited
+        self._expected_until = 0.0  # there may be nobody yet
         self._review()
 
     @property
@@ -90,7 +91,7 @@ class Dispatcher:
 
         ``tried`` are the names of nodes that have been asked in vain, and are not to be asked again.
         """
-        if not self._waiting and (self.active < self.most or not self.nodes.up()):
+        if not self._waiting and (self.active < self.most if self.nodes.up() else not self._is_expecting):
             placed(self._choose(asked, tried))
             return True
         if len(self._waiting) >= self._settings.queue:
@@ -112,6 +113,14 @@ class Dispatcher:
         if placement is not None:
             placement.member.help(share(asked, placement.member.name))
         return placement
+
+    def expect(self, seconds: float) -> None:
+        """Nodes are about to join: for so long, who asks waits for the first of them."""
+        self._expected_until = self.now.monotonic + seconds
+
+    @property
+    def _is_expecting(self) -> bool:
+        return self.now.monotonic < self._expected_until
 
     def release(self, member: Member, count: int = 1) -> None:
         """A node is done with so many of what it was given."""
@@ -192,7 +201,8 @@ class Dispatcher:
             pause = member.health.eject(now)
             _log.warning("The node %s is slow (%.0f ms) and gets nothing for %.0f s.", name, 1000 * delay, pause)
             self.review(member)
-        while self._waiting and (self._waiting[0].until <= now or not self.nodes.up()):
+        hopeless = not self.nodes.up() and not self._is_expecting
+        while self._waiting and (self._waiting[0].until <= now or hopeless):
             self.refused += 1
             self._tell(self._waiting.popleft(), None)
         self._review()

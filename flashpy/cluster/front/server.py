@@ -7,12 +7,13 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from flashpy.arch.sped import Sped
+from flashpy.cluster.bequest import Joined
 from flashpy.cluster.front.connection import FrontConnection
 from flashpy.cluster.front.control import ControlSite
 from flashpy.cluster.front.dispatcher import Dispatcher
 from flashpy.cluster.front.member import Member
 from flashpy.cluster.front.relay import FrontSite
-from flashpy.cluster.front.roster import Roster, resolve
+from flashpy.cluster.front.roster import Roster, numeric, resolve
 from flashpy.cluster.front.state import state_of
 from flashpy.cluster.front.succession import leave, take
 from flashpy.event.connection import Connection
@@ -21,6 +22,7 @@ from flashpy.event.deadlines import State
 from flashpy.event.listener import Listener
 from flashpy.event.service import Service, Successor
 from flashpy.job.kinds import Runner
+from flashpy.settings import NodeSection
 from flashpy.site.sites import Answering
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _log = logging.getLogger("flashpy.cluster")
 
 FIRST_LOOK = 2.0
 """Seconds that the nodes have to be found before clients are heard."""
+FIRST_MEMBER = 5.0
+"""Seconds for which clients wait while nobody is known: members are told once a second, and are looked at then."""
 
 
 class FrontListener(Listener):
@@ -76,6 +80,8 @@ class Front(Sped):
         deadline = loop.time() + FIRST_LOOK
         while loop.time() < deadline and not all(member.health.alive for member in self._roster.members):
             await asyncio.sleep(0.01)
+        if settings.etcd.endpoints:
+            self._dispatcher.expect(FIRST_MEMBER)
         await super().start()
 
     def _answering(self, runner: Runner) -> Answering:
@@ -136,15 +142,21 @@ class Front(Sped):
         return {node.name: node.handoff or node.address for node in self._config.cluster.node}
 
     async def bequeath(self) -> int | None:
-        """See Heritable: who has which target."""
+        """See Heritable: who has which target, and who has joined."""
         if self._inheriting is not None:
             await asyncio.wait([self._inheriting])
-        mapping = self._dispatcher.mapping
-        if mapping is None:
+        places, mapping = self._places, self._dispatcher.mapping
+        living = [member for member in self._dispatcher.members.values() if member.health.alive]
+        warm = [member.name for member in living if member.health.warm]
+        joined = [
+            Joined(member.name, member.section.address, member.section.weight)
+            for member in living
+            if member.name not in places
+        ]
+        if mapping is None and not joined:
             return None
-        warm = [member.name for member in self._dispatcher.members.values() if member.health.warm]
         try:
-            return await leave(mapping, warm, self._places, self._now.monotonic)
+            return await leave(mapping, warm, joined, places, self._now.monotonic)
         except OSError as error:
             _log.error("The next worker has to learn anew who has what: %s.", error.strerror)
             return None
@@ -156,14 +168,23 @@ class Front(Sped):
     async def _inherit(self, fd: int) -> None:
         mapping = self._dispatcher.mapping
         try:
+            names = await take(fd, mapping, self._rejoin, self._places, self._now.monotonic)
             if mapping is not None:
-                names = await take(fd, mapping, self._places, self._now.monotonic)
                 self._dispatcher.inherited(names)
                 _log.info("Who has which of %d targets is known from the worker before.", len(mapping))
         except (OSError, ValueError) as error:
             _log.error("What the worker before has left cannot be used: %s.", error)
         finally:
             os.close(fd)
+
+    def _rejoin(self, node: Joined) -> None:
+        """A node has joined the worker before, and was well."""
+        address = numeric(node.address)
+        if self._roster is not None and address is not None and node.name not in self._dispatcher.members:
+            self._roster.join(NodeSection(node.name, address=node.address, weight=node.weight), address)
+            member = self._dispatcher.members[node.name]
+            member.health.met()
+            self._dispatcher.review(member)
 
     # Every now and then
 
