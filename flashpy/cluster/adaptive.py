@@ -9,9 +9,11 @@
 - Nodes that have nothing to do are told apart by how many targets they serve, for their loads say nothing.
 """
 
+from collections.abc import Sequence
+
 from flashpy.cluster.choosing import Asked, Parameters, Report, Thresholds
 from flashpy.cluster.control import Control
-from flashpy.cluster.lard import Decision, Lard
+from flashpy.cluster.lard import LardR
 from flashpy.cluster.mapping import ServerSet
 from flashpy.cluster.nodes import Node, Nodes
 from flashpy.cluster.summary import Probe, Summary
@@ -20,7 +22,7 @@ FULL = 0.5
 """The part of a node's throughput that one target may take."""
 
 
-class AdaptiveLard(Lard):
+class AdaptiveLard(LardR):
     """LARD/R with thresholds, server sets and newcomers as described above."""
 
     __slots__ = ("_control", "_nodes", "_resident")
@@ -37,7 +39,7 @@ class AdaptiveLard(Lard):
         return self._control.thresholds
 
     def choose(self, nodes: Nodes, asked: Asked, now: float) -> Node | None:
-        """See Lard."""
+        """See LardR."""
         self._nodes = nodes
         return super().choose(nodes, asked, now)
 
@@ -53,22 +55,6 @@ class AdaptiveLard(Lard):
         self._control.report(name, node.weight if node is not None else 1.0, report)
         if report.resident is not None:
             self._resident[name] = report.resident
-
-    def _decide(self, nodes: Nodes, asked: Asked, known: ServerSet | None, now: float) -> Decision | None:
-        """The least loaded of the target's nodes, unless it is overloaded."""
-        least = nodes.least_loaded()
-        if least is None:
-            return None
-        members = known.within(nodes) if known is not None else []
-        node = nodes.least_loaded(members)
-        if known is None or node is None:
-            node = self._first(nodes, least, asked.target)
-            return Decision(node, [node.name])
-        if self._is_overloaded(node, least) and least not in members:
-            return Decision(least, [*(member.name for member in members), least.name])
-        if len(members) > 1 and now - known.changed > self._parameters.k:
-            return Decision(node, [member.name for member in self._judge(known, members, node, now)])
-        return Decision(node)
 
     def _first(self, nodes: Nodes, least: Node, target: bytes) -> Node:
         """The node of a target that has none."""
@@ -87,12 +73,10 @@ class AdaptiveLard(Lard):
         resident = self._resident.get(node.name)
         return resident is not None and resident.has(probe)
 
-    def _judge(self, known: ServerSet, members: list[Node], kept: Node, now: float) -> list[Node]:
-        """A server set without the most loaded of those that are not needed just now, if the rest can do without it;
-        else as it is, to be judged again after as long a time."""
+    def _needed(self, known: ServerSet, members: Sequence[Node], kept: Node, now: float) -> Sequence[Node]:
+        """As LardR has it if those can do without the other; else all, to be judged again after as long a time."""
+        rest = super()._needed(known, members, kept, now)
         rate = known.asked / (now - known.changed)
-        leaving = max((node for node in members if node is not kept), key=lambda node: node.pressure)
-        rest = [node for node in members if node is not leaving]
         throughput = self._control.throughput
         if throughput and rate > FULL * throughput * sum(node.weight for node in rest):
             return members

@@ -105,13 +105,22 @@ class LardR(Lard):
         members = known.within(nodes) if known is not None else []
         node = nodes.least_loaded(members)
         if known is None or node is None:
-            return Decision(least, [least.name])
+            node = self._first(nodes, least, asked.target)
+            return Decision(node, [node.name])
         if self._is_overloaded(node, least) and least not in members:
             return Decision(least, [*(member.name for member in members), least.name])
         if len(members) > 1 and now - known.changed > self._parameters.k:
-            busiest = max((member for member in members if member is not node), key=lambda member: member.pressure)
-            return Decision(node, [member.name for member in members if member is not busiest])
+            return Decision(node, [member.name for member in self._needed(known, members, node, now)])
         return Decision(node)
+
+    def _first(self, nodes: Nodes, least: Node, target: bytes) -> Node:
+        """The node of a target that has none."""
+        return least
+
+    def _needed(self, known: ServerSet, members: Sequence[Node], kept: Node, now: float) -> Sequence[Node]:
+        """A server set without the most loaded of those that are not needed just now."""
+        busiest = max((member for member in members if member is not kept), key=lambda member: member.pressure)
+        return [member for member in members if member is not busiest]
 
 
 def _drawn(name: str, entries: Sequence[ServerSet], count: float) -> list[ServerSet]:
