@@ -134,13 +134,14 @@ class Served(Protocol):
 
 
 class Load:
-    """Clients that ask again and again; what fails is counted by when it was asked."""
+    """Clients that ask again and again, each on one connection for as long as that lasts."""
 
     def __init__(self, served: Served, clients: int = 8) -> None:
         self._served = served
         self._over = threading.Event()
         self.answered = 0
-        self.broken: list[float] = []  # when it was asked for what got no answer
+        self.clients = clients
+        self.broken: list[float] = []  # when the connections were begun on which an answer did not come
         self.wrong: list[Answer] = []
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
 
@@ -155,13 +156,14 @@ class Load:
             thread.join()
 
     def _ask(self, number: int) -> None:
-        client = None
+        client, began = None, 0.0
         while not self._over.is_set():
             number += 1
             name = f"f{number % len(FILES)}.txt"
-            began = time.monotonic()
             try:
-                client = client or self._served.client()
+                if client is None:
+                    began = time.monotonic()
+                    client = self._served.client()
                 answer = client.get(f"/{name}")
                 self.answered += 1
                 if answer.body != FILES[name]:

@@ -35,6 +35,7 @@ def test_a_node_that_is_killed_under_load(tmp_path: Path, means: str) -> None:
         load.goes_on()
         assert load.wrong == []
         assert [began for began in load.broken if began > down] == []
+        assert len(load.broken) <= load.clients, "one each: that which the node had"
         assert cluster.node("a")["load"] == 0
         cluster.start("a")
         eventually("it is up", lambda: cluster.standing("a") == "up")
