@@ -283,11 +283,12 @@ sys.path.insert(0, {str(REPOSITORY)!r})
 from tests.job.test_codedfiles import find, files_in, name, result
 from pathlib import Path
 files, found = files_in(Path({str(place)!r}), 64 * 4096), 0
-for number in range(400):
-    body = find(files, number % 40)
-    assert body in (None, bytes([number % 40]) * 40_000)
+for turn in range(400):
+    number = turn % 40 * (turn % 2)  # every other time the same, which stays; the rest comes and goes
+    body = find(files, number)
+    assert body in (None, bytes([number]) * 40_000)
     found += body is not None
-    files.keep(name(number % 40), result(bytes([number % 40]) * 40_000))
+    files.keep(name(number), result(bytes([number]) * 40_000))
 print(found)
 """
     several = [
@@ -295,7 +296,7 @@ print(found)
         for _ in range(3)
     ]
     found = [int(one.communicate(timeout=60)[0]) for one in several]
-    assert sum(found) > 0
+    assert all(found)
     assert not any(one.returncode for one in several)
     assert not any(one.startswith(".new-") for one in names(place))
 
