@@ -24,9 +24,9 @@ test test-compiled: export PYTHONDONTWRITEBYTECODE =
 test: .venv/installed-test ## run the tests
 	$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
-compiled: .venv-compiled/installed ## install flashpy, compiled, in .venv-compiled (needs a C compiler)
+compiled: .venv-compiled/installed-$(OPTIMISATION) ## install flashpy, compiled, in .venv-compiled (needs a C compiler)
 
-test-compiled: .venv-compiled/installed .venv/installed-test ## run the tests over the compiled modules
+test-compiled: .venv-compiled/installed-$(OPTIMISATION) .venv/installed-test ## run the tests over the compiled modules
 	cd build/compiled && FLASHPY_TEST_COMPILED=1 $(CURDIR)/$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 lint: .venv/installed-test ## check format, lint and types
@@ -75,8 +75,9 @@ clean: ## remove what make has made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[locust]'
 	@touch $@ .venv/installed
 
-# A copy of the tree is compiled, since compiled modules beside the sources would hide what is edited.
-.venv-compiled/installed: pyproject.toml $(wildcard flashpy/*.py flashpy/*/*.py helpers/*.py tests/*.py tests/*/*.py)
+# A copy of the tree is compiled, since compiled modules beside the sources would hide what is edited; and compiled anew
+# for another OPTIMISATION.
+.venv-compiled/installed-$(OPTIMISATION): pyproject.toml $(wildcard flashpy/*.py flashpy/*/*.py flashpy/*/*/*.py helpers/*.py tests/*.py tests/*/*.py)
 	rm -rf build/compiled .venv-compiled
 	mkdir -p build/compiled
 	tar -c --exclude=./.git --exclude='./.venv*' --exclude=./build --exclude='./.*_cache' . | tar -x -C build/compiled

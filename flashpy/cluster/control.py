@@ -30,7 +30,7 @@ SPARE = 24.0
 READS = 2.0
 """Reads from the disk that a move must save: the one that it costs, and the one that it costs what has to go for it.
 
-In simulation 1 gives shorter delays with warm caches, and 2 up to 7 % more throughput where memories are scarce."""
+In simulation 1 gives shorter delays with warm caches, and 2 more throughput where memories are scarce."""
 MEMORY = 2_000.0
 """Requests after which a measure has lost all but 37 % of its weight: by time, a fast node would remember too much."""
 SHORTEST = 1e-3

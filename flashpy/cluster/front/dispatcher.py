@@ -216,17 +216,17 @@ class Dispatcher:
         self._admit()
 
     def _warm(self, member: Member) -> bool:
-        """Have a newcomer load its share, if it has one and others serve meanwhile; whether it does. Who has targets is
-        none: they were its own when the worker before was relieved."""
+        """Have a newcomer load its share, if it has one and others serve meanwhile; whether it does. Who has targets
+        is no newcomer: they were its own when the worker before was relieved."""
         others = any(node is not member.node for node in self.nodes.up())
         if member.warming is None or not self._settings.warm_timeout or not others:
             return False
         if self.mapping is not None and self.mapping.targets_of(member.name):
             return False
-        share = self.policy.share(self.nodes, member.node, MOST, self.now.monotonic)
-        if share:
-            member.warming.begin(share)
-        return bool(share)
+        targets = self.policy.share(self.nodes, member.node, MOST, self.now.monotonic)
+        if targets:
+            member.warming.begin(targets)
+        return bool(targets)
 
     def _warm_no_more(self) -> None:
         """Nobody serves meanwhile."""
