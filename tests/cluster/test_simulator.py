@@ -20,9 +20,7 @@ def machine(costs: str = "paper") -> SimulatedNode:
     return SimulatedNode(Node("a"), COSTS[costs], LRU(2**20), 10)
 
 
-def simulated(
-    sizes: list[int], requests: list[int], connections: int = 1, nodes: int = 1, cache: str = "gds"
-) -> Outcome:
+def simulated(sizes: list[int], requests: list[int], connections: int = 1, nodes: int = 1) -> Outcome:
     """What comes of these requests, so many at a time, with memories of 1 MiB."""
     trace = Trace([b"/%d" % number for number in range(len(sizes))], sizes, requests)
     return Simulation(Setting("lard", nodes, PAPER, 2**20, "gds", connections), trace).run()
